@@ -36,7 +36,7 @@ PARAMETERS = {
 PAPER_NAMES = {"gpt2": "117M", "gpt2-medium": "345M", "gpt2-large": "762M", "gpt2-xl": "1542M"}  # GPT-2 Table 2
 RELEASED_NAMES = {"gpt2": "124M", "gpt2-medium": "355M", "gpt2-large": "774M", "gpt2-xl": "1558M"}
 # GPT-2's sizes in millions with GPT-1's vocabulary and a window of 1,024 (computed): they round to the paper's names.
-WITH_GPT1_VOCABULARY = {"gpt2": 116.93, "gpt2-medium": 344.81, "gpt2-large": 761.51, "gpt2-xl": 1541.97}
+WITH_GPT1_VOCABULARY = {"gpt2": 116.93, "gpt2-medium": 344.81, "gpt2-large": 761.51, "gpt2-xl": 1541.96}
 
 
 @dataclass(frozen=True)
