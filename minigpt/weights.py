@@ -1,0 +1,148 @@
+"""The hub's weight layouts of GPT-1 and GPT-2: names, orientations, safetensors in and out.
+
+OpenAI stored its projections as 1x1 convolutions, (in, out); `torch.nn.Linear` keeps (out, in). The hub kept OpenAI's way, so those
+four matrices of every block are transposed on the way in and out. Everything else is a matter of names.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from minigpt import hub
+
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+PROJECTIONS = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+EMBEDDINGS = {"gpt2": ("wte", "wpe"), "openai-gpt": ("tokens_embed", "positions_embed")}
+TANH_GELU = {"gpt2": ("activation_function", ("gelu_new", "gelu_pytorch_tanh")),
+             "openai-gpt": ("afn", ("gelu", "gelu_new"))}  # transformers' "gelu" of openai-gpt is the tanh form
+
+
+def to_hub(tensors: dict[str, torch.Tensor], model_type: str) -> dict[str, torch.Tensor]:
+    """Our names and orientations -> those of transformers' GPT2LMHeadModel / OpenAIGPTLMHeadModel."""
+    tokens, positions = EMBEDDINGS[model_type]
+    ours = {"wte.weight": f"{tokens}.weight", "wpe.weight": f"{positions}.weight"}
+    out = {}
+    for name, tensor in tensors.items():
+        theirs = name if name == "lm_head.weight" else "transformer." + ours.get(name, name)
+        out[theirs] = (tensor.t() if name.endswith(PROJECTIONS) else tensor).contiguous()
+    return out
+
+
+def from_hub(tensors: dict[str, torch.Tensor], model_type: str) -> dict[str, torch.Tensor]:
+    """The hub's names and orientations -> ours. The masks that old files carry as `attn.bias` buffers are dropped."""
+    tokens, positions = EMBEDDINGS[model_type]
+    theirs = {f"{tokens}.weight": "wte.weight", f"{positions}.weight": "wpe.weight"}
+    out = {}
+    for name, tensor in tensors.items():
+        name = name.removeprefix("transformer.")
+        if name.endswith((".attn.bias", ".attn.masked_bias")):
+            continue
+        name = theirs.get(name, name)
+        out[name] = tensor.t().contiguous() if name.endswith(PROJECTIONS) else tensor
+    return out
+
+
+def hub_config(config: dict) -> dict:
+    """GPTConfig's fields -> a config.json that transformers reads."""
+    model_type = "gpt2" if config["pre_norm"] else "openai-gpt"
+    architecture = {"gpt2": "GPT2LMHeadModel", "openai-gpt": "OpenAIGPTLMHeadModel"}[model_type]
+    activation, names = TANH_GELU[model_type]
+    return {
+        "architectures": [architecture], "model_type": model_type, activation: names[0],
+        **{k: config[k] for k in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd", "tie_word_embeddings")},
+        "layer_norm_epsilon": config["layer_norm_epsilon"],
+        **{k: config["dropout"] for k in ("attn_pdrop", "embd_pdrop", "resid_pdrop")},
+        **{k: config["vocab_size"] - 1 for k in ("bos_token_id", "eos_token_id") if model_type == "gpt2"},
+    }
+
+
+def our_config(config: dict, where: str) -> dict:
+    """A hub config.json -> GPTConfig's fields; ValueError for anything that is not one of the two papers' architectures."""
+    model_type = config.get("model_type")
+    if model_type not in EMBEDDINGS:
+        raise ValueError(f"{where}: model_type {model_type!r} is neither 'gpt2' nor 'openai-gpt'")
+    activation, accepted = TANH_GELU[model_type]
+    if config.get(activation, accepted[0]) not in accepted:
+        raise ValueError(f"{where}: {activation} {config[activation]!r} is not the papers' tanh GELU")
+    if config.get("n_inner") not in (None, 4 * config["n_embd"]):
+        raise ValueError(f"{where}: n_inner {config['n_inner']} is not 4 * n_embd")
+    for unlike in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
+        if config.get(unlike):
+            raise ValueError(f"{where}: {unlike} is not part of GPT-2")
+    return {
+        "pre_norm": model_type == "gpt2",
+        **{k: config[k] for k in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd") if k in config},
+        "tie_word_embeddings": config.get("tie_word_embeddings", True),
+        "layer_norm_epsilon": config.get("layer_norm_epsilon", 1e-5),
+        "dropout": config.get("resid_pdrop", 0.1),
+    }
+
+
+def locate(name: str | Path) -> str | Path:
+    """'world' or another shipped checkpoint -> its folder; a local folder -> itself; anything else is taken for a hub id."""
+    shipped = CHECKPOINTS / str(name)
+    if str(name) and shipped.is_dir():
+        return shipped
+    if Path(name).is_dir():
+        return Path(name)
+    if str(name).count("/") != 1 or str(name).startswith((".", "/", "~")):
+        known = ", ".join(sorted(p.name for p in CHECKPOINTS.glob("*/"))) or "none shipped"
+        raise FileNotFoundError(f"no model folder {str(name)!r}, no shipped checkpoint of that name ({known}), "
+                                "and not a hub id such as openai-community/gpt2")
+    return str(name)
+
+
+def read(name: str | Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """The configuration and the tensors of a model folder, a shipped checkpoint or a hub id, in our names.
+
+    Sharded files are followed through model.safetensors.index.json. Raises FileNotFoundError or ValueError in one line.
+    """
+    place = locate(name)
+
+    def file(part: str) -> Path:
+        return place / part if isinstance(place, Path) else hub.path(place, part)
+
+    raw = json.loads(_text(file("config.json")))
+    config = our_config(raw, str(name))
+    parts = ["model.safetensors"]
+    if isinstance(place, Path) and (place / "model.safetensors.index.json").is_file():
+        index = json.loads(_text(place / "model.safetensors.index.json"))
+        parts = sorted(set(index["weight_map"].values()))
+    tensors = {}
+    for part in parts:
+        path = file(part)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file; a model folder holds config.json and model.safetensors")
+        try:
+            tensors |= load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path}: not a whole safetensors file ({error}); fetch or save it again") from None
+    return config, from_hub(tensors, raw["model_type"])
+
+
+def write(folder: str | Path, config: dict, tensors: dict[str, torch.Tensor], dtype: torch.dtype | None = None) -> None:
+    """Write config.json and model.safetensors (each atomically) so that transformers loads the folder as it is."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = hub_config(config)
+    stored = {k: v.detach().cpu().to(dtype or v.dtype) for k, v in to_hub(tensors, raw["model_type"]).items()}
+    partial = folder / "model.safetensors.partial"
+    try:
+        save_file(stored, partial, metadata={"format": "pt"})
+        os.replace(partial, folder / "model.safetensors")
+        partial = folder / "config.json.partial"
+        partial.write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8", newline="\n")
+        os.replace(partial, folder / "config.json")
+    except (SafetensorError, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{folder}: could not write the model ({error}); what was there before is untouched") from None
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; a model folder holds config.json and model.safetensors")
+    return path.read_text(encoding="utf-8")
