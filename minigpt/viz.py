@@ -156,17 +156,19 @@ def merges(text: str | Iterable, bpe) -> View:
     text: a str, or words (each a str or a sequence of symbols). bpe: a `BPE`, or a plain list of (left, right) pairs,
     with which a str is split at white space and words into characters. Only merges that occur in the text are shown.
     """
-    pairs = list(getattr(bpe, "merges", bpe))
+    ranks = {}
+    for rank, pair in enumerate(getattr(bpe, "merges", bpe)):
+        ranks.setdefault(tuple(pair), rank)
     words, show = _first_symbols(text, bpe) if hasattr(bpe, "merges") else (_plain_words(text), {})
     if not words:
         raise ValueError("merges: the text holds no words")
-    now, steps = [list(word) for word in words], []
-    for rank, (left, right) in enumerate(pairs):
+    now, steps = words, []
+    while pairs := [pair for word in now for pair in zip(word, word[1:], strict=False) if pair in ranks]:
+        left, right = min(pairs, key=ranks.__getitem__)
         after = [_merge(word, left, right) for word in now]
         count = sum(map(len, now)) - sum(map(len, after))
-        if count:
-            steps.append({"rank": rank, "left": left, "right": right, "count": count})
-            now = after
+        steps.append({"rank": ranks[left, right], "left": left, "right": right, "count": count})
+        now = after
     shown = {symbol for word in words for symbol in word} | {m["left"] + m["right"] for m in steps}
     data = {"words": words, "merges": steps, "show": {s: show[s] for s in sorted(shown) if show.get(s, s) != s}}
     return View("merges", data, f"{len(steps)} merges over {len(words)} words")
