@@ -207,7 +207,8 @@ def _load(paths):
 
 def _documents(loaded):
     """The texts of a loaded data set: its column "text", else its first column of strings."""
-    strings = [name for name, feature in loaded.features.items() if getattr(feature, "dtype", "") == "string"]
+    kinds = {name: getattr(feature, "dtype", "") for name, feature in loaded.features.items()}
+    strings = [name for name, kind in kinds.items() if kind in ("string", "large_string")]
     name = "text" if "text" in strings else next(iter(strings), None)
     if name is None:
         raise ValueError(f"the data set has no column of text; it has: {', '.join(loaded.column_names)}")
