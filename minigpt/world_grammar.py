@@ -108,7 +108,8 @@ class Template:
     def write(self, story, chooser):
         out = []
         self.fill(story, chooser, out)
-        return articles("".join(out))
+        text = articles("".join(out))
+        return text[0].upper() + text[1:]
 
     def fill(self, story, chooser, out):
         for part in self.parts:
@@ -130,8 +131,11 @@ def articles(text):
     if "~" not in text:
         return text
     first, *rest = text.split("~ ")
-    return first + "".join(("n " if piece[0] in VOWELS and not piece.startswith("use") else " ") + piece
-                           for piece in rest)
+    return first + "".join(("n " if _sounds_like_vowel(piece) else " ") + piece for piece in rest)
+
+
+def _sounds_like_vowel(word):
+    return word[0] in VOWELS and not word.startswith(("use", "uni")) or word.startswith("honest")
 
 
 def _parse(text, lexicon):
@@ -187,14 +191,29 @@ def _text(thing):
 
 def _draw(name, spec, lexicon):
     kind, _, attribute = spec.partition(".")
+    if kind not in lexicon:
+
+        def draw_attribute(story, chooser):
+            story[name] = chooser.pick(_get(story[kind], attribute))
+            return story[name]
+        return draw_attribute
     options = lexicon[kind]
 
     def draw(story, chooser):
         chosen = chooser.pick(options(story, chooser) if callable(options) else options)
         if name:
             story[name] = chosen
-        return getattr(chosen, attribute) if attribute else _text(chosen)
+        if not attribute:
+            return _text(chosen)
+        value = _get(chosen, attribute)
+        return value if type(value) is str else chooser.pick(value)
     return draw
+
+
+def _get(thing, attribute):
+    """An attribute of a thing, or else of its category."""
+    value = getattr(thing, attribute, None)
+    return getattr(thing.category, attribute) if value is None else value
 
 
 def _name_or_pronoun(name):
@@ -206,10 +225,7 @@ def _name_or_pronoun(name):
 
 def _attribute(name, attribute):
     def write(story, chooser):
-        thing = story[name]
-        value = getattr(thing, attribute, None)
-        if value is None:
-            value = getattr(thing.category, attribute)
+        value = _get(story[name], attribute)
         return value if type(value) is str else chooser.pick(value)
     return write
 
@@ -284,5 +300,8 @@ class Grammar:
 
     def bits(self, text):
         """-log2 p(text), summed over all derivations (infinite if there is none)."""
-        probability = sum(2.0 ** -bits for bits, _ in self.derivations(text))
-        return -log2(probability) if probability else float("inf")
+        found = [bits for bits, _ in self.derivations(text)]
+        if not found:
+            return float("inf")
+        fewest = min(found)
+        return fewest - log2(sum(2.0 ** (fewest - bits) for bits in found))

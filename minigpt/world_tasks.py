@@ -44,7 +44,7 @@ def entailment(rng, split, label):
 
 
 def paraphrase(rng, split, label):
-    own, other = rng.sample(divide(SYNONYMS, split), 2)
+    own, other = rng.sample(divide(SYNONYMS["object"], split), 2)
     first, second = rng.sample(own, 2)
     name = rng.choice(WORDS["official"])
     return {"text1": f"The {name} thinks it is {first}.",

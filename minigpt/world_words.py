@@ -92,49 +92,49 @@ CATEGORIES = (
         nouns="goat, donkey, rabbit, pony, hamster, lamb, kitten, puppy, calf, ferret, mouse, hedgehog, piglet, otter, "
               "squirrel, llama, mule, badger, weasel, foal, beaver, fox, monkey, camel",
         adjectives="furry, tame, hungry, sleepy, shaggy, frisky, woolly, timid, hairy, playful",
-        verbs="fed, petted, stroked, tickled, milked, groomed, chased, sheltered",
+        verbs="fed, petted, stroked, tickled, patted, brushed, chased, sheltered",
         adverbs="gently, tenderly, kindly, lovingly",
-        parts="tail, paw, ear, nose, snout, whisker, belly",
+        parts="tail, ears, nose, paws, whiskers, belly, coat",
         places="barn, stable, meadow, pasture, kennel, farmyard",
-        jobs="farmer, shepherd, vet, groom"),
+        jobs="farmer, shepherd, vet, zookeeper"),
     _category(
         "fruit", "fruits",
         nouns="apple, pear, plum, peach, lemon, melon, fig, apricot, orange, banana, mango, lime, quince, cherry, "
               "grape, papaya, coconut, kiwi, nectarine, raspberry, strawberry, tangerine, pineapple, blackberry",
-        adjectives="ripe, juicy, sour, seedless, mellow, unripe, tangy, fleshy, overripe, sun-ripened",
-        verbs="peeled, squeezed, picked, bit, pitted, sliced, plucked, gathered",
+        adjectives="ripe, juicy, sour, seedless, sugary, unripe, tangy, fleshy, overripe, sun-ripened",
+        verbs="squeezed, picked, plucked, nibbled, sliced, rinsed, sampled, weighed",
         adverbs="greedily, eagerly, hungrily, thirstily",
-        parts="skin, stem, core, pip, peel, flesh, rind",
-        places="orchard, greenhouse, fruit stall, hillside, juice bar, grove",
+        parts="skin, stem, juice, seeds, peel, flesh, rind",
+        places="orchard, greenhouse, market hall, juice bar, grove, plantation",
         jobs="grower, picker, fruit seller, juicer"),
     _category(
         "dish", "dishes",
-        nouns="pie, stew, omelette, pancake, curry, salad, pudding, dumpling, casserole, pizza, soup, sandwich, "
-              "sausage, waffle, pasty, burger, tart, trifle, crumble, risotto, kebab, lasagne, roast, porridge",
-        adjectives="tasty, salty, spicy, crispy, buttery, creamy, peppery, cheesy, greasy, steaming",
-        verbs="cooked, baked, fried, served, seasoned, boiled, reheated, devoured",
+        nouns="pie, stew, omelette, curry, salad, dumpling, casserole, pizza, soup, sandwich, sausage, pasty, burger, "
+              "risotto, kebab, lasagne, roast, goulash, quiche, fishcake, meatball, taco, chowder, hotpot",
+        adjectives="tasty, salty, spicy, peppery, steaming, buttery, savoury, home-cooked, lukewarm, undercooked",
+        verbs="cooked, served, seasoned, reheated, devoured, garnished, dished up, gobbled up",
         adverbs="slowly, noisily, skilfully, patiently",
-        parts="crust, filling, sauce, topping, gravy, garnish, aroma",
+        parts="smell, recipe, flavour, sauce, topping, garnish, aroma",
         places="kitchen, bakery, inn, tavern, canteen, dining room",
         jobs="cook, baker, chef, waiter"),
     _category(
         "tool", "tools",
         nouns="hammer, saw, drill, wrench, chisel, shovel, axe, spade, rake, screwdriver, crowbar, mallet, hatchet, "
-              "file, pickaxe, trowel, plane, sickle, scythe, hoe, clamp, knife, pitchfork, crank",
-        adjectives="rusty, blunt, sharp, sturdy, handmade, steel, jagged, well-oiled, worn-out, notched",
-        verbs="sharpened, gripped, swung, oiled, mended, wielded, hammered, repaired",
+              "file, pickaxe, trowel, scraper, sickle, scythe, hoe, clamp, knife, pitchfork, crank",
+        adjectives="rusty, sturdy, steel, well-oiled, worn-out, heavy-duty, handmade, cast-iron, greasy, reliable",
+        verbs="gripped, oiled, mended, wielded, handled, repaired, hung up, swung",
         adverbs="firmly, steadily, forcefully, tightly",
-        parts="handle, blade, edge, grip, screw, tip, bolt",
-        places="workshop, shed, forge, sawmill, building site, quarry",
+        parts="handle, weight, edge, grip, tip, shaft, end",
+        places="workshop, shed, forge, sawmill, hardware store, quarry",
         jobs="carpenter, builder, blacksmith, plumber"),
     _category(
         "instrument", "instruments",
         nouns="violin, flute, drum, trumpet, guitar, harp, cello, piano, banjo, clarinet, trombone, fiddle, lute, "
               "tuba, oboe, bugle, accordion, mandolin, lyre, saxophone, horn, viola, tambourine, harmonica",
-        adjectives="tuneful, melodious, loud, out-of-tune, squeaky, shrill, mellow-toned, resonant, musical, tinny",
-        verbs="played, tuned, strummed, practised, plucked at, rehearsed on, performed on, blew into",
+        adjectives="tuneful, melodious, noisy, out-of-tune, echoing, shrill, resonant, musical, tinny, acoustic",
+        verbs="played, tuned, listened to, practised on, rehearsed on, performed on, improvised on, mastered",
         adverbs="softly, rhythmically, musically, loudly",
-        parts="string, key, note, tone, bow, reed, pedal",
+        parts="tone, sound, melody, tuning, echo, case, volume",
         places="concert hall, bandstand, music room, theatre, opera house, ballroom",
         jobs="musician, composer, conductor, music teacher"),
     _category(
@@ -142,40 +142,42 @@ CATEGORIES = (
         nouns="coat, scarf, jacket, shirt, cloak, sweater, dress, skirt, hat, cap, glove, mitten, shawl, vest, "
               "blouse, apron, robe, cardigan, sock, bonnet, tunic, gown, kilt, raincoat",
         adjectives="knitted, silky, baggy, woollen, checked, tight-fitting, ragged, striped, embroidered, tailored",
-        verbs="wore, knitted, sewed, ironed, buttoned, folded, stitched, hemmed",
+        verbs="wore, ironed, folded, sewed, stitched, hemmed, tried on, took off",
         adverbs="neatly, snugly, stylishly, tidily",
-        parts="sleeve, collar, pocket, seam, button, hood, lining",
-        places="tailor's shop, wardrobe, laundry, dressing room, weaving mill, fitting room",
+        parts="pattern, fabric, seams, buttons, lining, stitching, hem",
+        places="tailor's shop, boutique, laundry, dressing room, weaving mill, fitting room",
         jobs="tailor, seamstress, weaver, dressmaker"),
     _category(
         "vehicle", "vehicles",
-        nouns="truck, van, car, bus, tractor, wagon, cart, bicycle, motorbike, taxi, tram, scooter, lorry, carriage, "
-              "train, ambulance, minibus, jeep, sledge, caravan, limousine, tricycle, bulldozer, moped",
-        adjectives="speedy, bumpy, rattling, fuel-hungry, muddy, dented, four-wheeled, electric, roaring, motorised",
-        verbs="drove, parked, steered, rode in, refuelled, raced, overtook, reversed",
+        nouns="truck, van, car, bus, tractor, lorry, taxi, motorbike, scooter, ambulance, minibus, jeep, limousine, "
+              "bulldozer, moped, fire engine, coach, racing car, snowplough, hearse, tanker, convertible, camper van, "
+              "steamroller",
+        adjectives="speedy, bumpy, rattling, fuel-hungry, dented, parked, electric, roaring, motorised, overtaking",
+        verbs="drove, parked, steered, refuelled, raced, overtook, reversed, braked",
         adverbs="quickly, recklessly, speedily, smoothly",
-        parts="wheel, brake, engine, tyre, headlight, seat, bumper",
-        places="garage, car park, station, motorway, crossroads, petrol station",
+        parts="wheels, brakes, engine, tyres, headlights, seats, bumper",
+        places="garage, car park, driveway, showroom, bus depot, petrol station",
         jobs="driver, mechanic, chauffeur, courier"),
     _category(
         "flower", "flowers",
         nouns="rose, tulip, lily, daisy, orchid, poppy, violet, iris, daffodil, carnation, pansy, peony, sunflower, "
               "primrose, snowdrop, bluebell, marigold, dahlia, buttercup, hyacinth, geranium, crocus, jasmine, petunia",
-        adjectives="fragrant, blooming, scented, wilted, sweet-smelling, faded, thorny, dewy, budding, freshly cut",
+        adjectives="fragrant, blooming, scented, wilted, sweet-smelling, faded, dried, dewy, budding, freshly cut",
         verbs="watered, planted, smelled, sniffed, arranged, potted, pressed, transplanted",
         adverbs="delicately, daintily, lightly, gracefully",
-        parts="petal, bud, stalk, scent, blossom, thorn, root",
-        places="garden, flower bed, park, florist's shop, windowsill, conservatory",
-        jobs="gardener, florist, botanist, flower girl"),
+        parts="petals, bud, stalk, scent, blossom, perfume, roots",
+        places="garden, rose garden, park, florist's shop, hothouse, conservatory",
+        jobs="gardener, florist, botanist, flower seller"),
     _category(
         "toy", "toys",
         nouns="doll, kite, puzzle, marble, yo-yo, puppet, teddy bear, balloon, rattle, spinning top, ball, hoop, "
               "jigsaw, skipping rope, rocking horse, dollhouse, whistle, robot, frisbee, domino, slingshot, "
-              "pinwheel, boomerang, jack-in-the-box",
-        adjectives="bouncy, wind-up, cuddly, colourful, stuffed, painted, plastic, childish, bendy, battery-powered",
-        verbs="bounced, tossed, cuddled, played with, unwrapped, wound up, spun, shared",
-        adverbs="playfully, merrily, wildly, noiselessly",
-        parts="spring, battery, knob, wrapping, lever, ribbon, switch",
+              "pinwheel, boomerang, toy soldier",
+        adjectives="colourful, plastic, childish, hand-painted, boxed, brand-new, well-loved, gift-wrapped, "
+                   "kid-sized, battered",
+        verbs="played with, unwrapped, fiddled with, toyed with, tidied away, raffled, grabbed, shared",
+        adverbs="playfully, merrily, wildly, excitedly",
+        parts="box, wrapping, paint, ribbon, price tag, varnish, instructions",
         places="nursery, playground, toy shop, playroom, sandpit, classroom",
         jobs="toymaker, nanny, teacher, puppeteer"),
     _category(
@@ -183,31 +185,32 @@ CATEGORIES = (
         nouns="ring, necklace, bracelet, brooch, pearl, ruby, emerald, diamond, opal, locket, crown, pendant, "
               "sapphire, topaz, amulet, tiara, earring, garnet, amethyst, cufflink, medallion, turquoise, anklet, "
               "moonstone",
-        adjectives="sparkling, glittering, precious, priceless, golden, jewelled, engraved, dazzling, flawless, gilded",
-        verbs="polished, appraised, pawned, auctioned, inherited, valued, smuggled, admired",
+        adjectives="sparkling, glittering, precious, priceless, polished, shimmering, dazzling, flawless, gilded, "
+                   "twinkling",
+        verbs="appraised, pawned, auctioned, inherited, valued, smuggled, insured, flaunted",
         adverbs="discreetly, secretly, proudly, enviously",
-        parts="clasp, chain, setting, sparkle, glint, facet, gem",
+        parts="sparkle, glint, setting, glitter, facets, value, purity",
         places="jeweller's shop, vault, palace, treasury, auction house, museum",
         jobs="jeweller, goldsmith, collector, auctioneer"),
     _category(
         "container", "containers",
-        nouns="basket, bucket, jar, bottle, crate, barrel, chest, sack, jug, vase, trunk, tin, suitcase, bowl, "
-              "pouch, bin, casket, flask, hamper, tub, canister, rucksack, pitcher, tray",
+        nouns="basket, bucket, jar, bottle, crate, barrel, chest, sack, jug, vase, trunk, tin, suitcase, carton, "
+              "pouch, bin, casket, flask, hamper, tub, canister, rucksack, pitcher, churn",
         adjectives="empty, full, brimming, leaky, airtight, deep, overflowing, half-empty, roomy, sealed",
-        verbs="filled, emptied, packed, unpacked, lifted, carried, opened, stacked",
+        verbs="filled, emptied, lifted, carried, stacked, loaded, hauled, dragged",
         adverbs="heavily, laboriously, hurriedly, clumsily",
-        parts="lid, rim, cork, bottom, latch, hinge, label",
-        places="cellar, warehouse, storeroom, attic, pantry, depot",
+        parts="lid, rim, contents, bottom, opening, inside, label",
+        places="cellar, warehouse, storeroom, attic, pantry, loft",
         jobs="porter, packer, storekeeper, removal man"),
     _category(
         "tree", "trees",
         nouns="oak, birch, pine, willow, maple, elm, beech, cedar, poplar, chestnut, larch, spruce, fir, ash, alder, "
               "sycamore, yew, hawthorn, rowan, palm, cypress, linden, juniper, aspen",
         adjectives="leafy, mossy, gnarled, hollow, shady, towering, bare, evergreen, bushy, crooked",
-        verbs="felled, climbed, pruned, chopped down, uprooted, sketched, measured, circled",
-        adverbs="carefully, upwards, high, nimbly",
-        parts="branch, twig, bark, leaf, bough, canopy, sap",
-        places="forest, wood, clearing, grove of trees, riverbank, nature reserve",
+        verbs="felled, climbed, pruned, chopped down, uprooted, trimmed, sawed down, sketched",
+        adverbs="expertly, cautiously, methodically, thoroughly",
+        parts="branches, twigs, bark, leaves, shade, boughs, sap",
+        places="forest, wood, clearing, arboretum, nature reserve, thicket",
         jobs="forester, woodcutter, ranger, logger"),
 )
 
@@ -225,8 +228,8 @@ MOODS = (
     Mood("good",
          opinions=tuple("""wonderful lovely marvellous delightful splendid superb excellent fantastic charming glorious
          brilliant magnificent fabulous pleasant perfect fine amazing terrific beautiful great admirable outstanding
-         enchanting exquisite heavenly impressive remarkable sublime stunning tremendous agreeable adorable
-         first-rate incredible graceful lucky pleasing refreshing satisfying thrilling""".split()),
+         enchanting exquisite heavenly impressive remarkable sublime stunning tremendous agreeable gorgeous
+         first-rate incredible magical joyous pleasing refreshing satisfying thrilling""".split()),
          feelings=tuple("""happy glad cheerful joyful delighted pleased merry proud grateful content thrilled hopeful
          jolly overjoyed thankful relaxed amused ecstatic jubilant blissful""".split()),
          adverbs=tuple("happily gladly cheerfully joyfully warmly gratefully brightly fondly".split()),
@@ -236,8 +239,8 @@ MOODS = (
     Mood("bad",
          opinions=tuple("""awful horrible terrible dreadful nasty miserable ghastly disgusting dismal wretched hideous
          atrocious lousy unpleasant useless poor appalling pathetic ugly rotten abysmal disappointing
-         foul gruesome grim inferior revolting shameful shocking tragic disagreeable vile
-         second-rate unbearable clumsy unlucky annoying sickening frustrating depressing""".split()),
+         foul gruesome grim dire revolting shameful shocking wearisome disagreeable vile
+         second-rate unbearable hateful woeful annoying sickening frustrating depressing""".split()),
          feelings=tuple("""sad unhappy gloomy upset angry disappointed furious bitter ashamed lonely worried hopeless
          grumpy heartbroken resentful tense irritated desperate mournful sorrowful""".split()),
          adverbs=tuple("sadly unhappily gloomily angrily coldly bitterly crossly wearily".split()),
@@ -246,47 +249,77 @@ MOODS = (
          noises=tuple("sighed wept frowned sobbed scowled groaned moaned cried".split())),
 )
 
-# Groups of words that mean the same. Stories pair them ("big and large"); the paraphrase task asks about them.
-SYNONYMS = tuple(tuple(g.split()) for g in """big large huge
-small little tiny
-fast swift rapid
-silent quiet hushed
-shiny gleaming glossy
-wet soaked drenched
-dirty filthy grubby
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two words of a synonym group, in one order."""
+
+    first: str
+    second: str
+
+    @property
+    def text(self):
+        return f"{self.first} and {self.second}"
+
+
+# Groups of words that mean the same, by what they can describe.
+SYNONYMS = {kind: tuple(tuple(group.split()) for group in text.strip().split("\n")) for kind, text in {"person": """
 tired weary exhausted
 clever smart bright
-strange odd peculiar
-old ancient aged
 rich wealthy prosperous
 brave bold fearless
 famous renowned celebrated
-hard difficult tough
-easy effortless uncomplicated
-thin slim slender
+slim thin slender
 weak frail feeble
 strong powerful mighty
 rude impolite cheeky
 polite courteous well-mannered
 lazy idle sluggish
 funny comical humorous
-expensive costly dear
-wrong incorrect mistaken
-cold chilly freezing
 scared afraid frightened
+kind considerate caring
+cruel mean heartless
+busy occupied hard-working
+shy bashful reserved
+honest truthful sincere
+stubborn obstinate pig-headed
+generous giving open-handed
+""", "object": """
+big large huge
+small little tiny
+silent quiet hushed
+shiny gleaming glossy
+tall high lofty
+dirty filthy grubby
+strange odd peculiar
+old ancient aged
+expensive costly dear
+cold chilly freezing
 broken smashed shattered
 round circular spherical
-lost missing vanished
-dull boring tedious
-secret hidden concealed
-crazy mad insane
 dark dim unlit
-cruel mean heartless
-calm peaceful tranquil
-busy occupied hard-working
 modern new up-to-date
+clean spotless immaculate
+fancy elaborate ornate
+heavy weighty massive
+dangerous risky unsafe
+""", "matter": """
+hard difficult tough
+easy effortless uncomplicated
+wrong incorrect mistaken
+dull boring tedious
+secret hidden confidential
 necessary needed essential
-certain sure convinced""".split("\n"))
+fast swift rapid
+long lengthy drawn-out
+clear plain obvious
+true correct accurate
+short brief quick
+important vital crucial
+rare uncommon unusual
+sudden abrupt unexpected
+""" }.items()}
+PAIRS = {kind: tuple(tuple(Pair(a, b) for a in group for b in group if a != b) for group in groups)
+         for kind, groups in SYNONYMS.items()}
 
 VERBS = tuple(Verb(p, q, tuple(e.split("/"))) for p, q, e in (line.split(" | ") for line in """
 drove | driven | to the mill/through the village/past the church
@@ -346,6 +379,10 @@ WORDS = {key: tuple(w.strip() for w in text.split(",")) for key, text in {
     "drink": "tea, coffee, cocoa, milk, lemonade, water, cider, juice",
     "landmark": "river, lake, hill, valley, bridge, cliff, beach, island, cave, waterfall, pond, marsh",
     "bird": "robin, sparrow, crow, magpie, owl, swallow, blackbird, pigeon, gull, heron, woodpecker, wren",
+    "food": "bread, cheese, cake, honey, jam, rice, fudge, chocolate, pickles, olives, nuts, crackers, toast, pasta, "
+            "ham, chips, biscuits, noodles",
+    "direction": "north, south, east, west, coast, mountains",
+    "bush": "hedge, bushes, reeds, grass, ivy, shrubs",
     "official": "mayor, doctor, judge, priest, captain, nurse, lawyer, sheriff, dentist, postman, librarian, "
                 "policeman",
 }.items()}
