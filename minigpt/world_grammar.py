@@ -49,7 +49,8 @@ class DeadEnd(Exception):
 class Replay:
     """A chooser that follows a given path, and notes the paths that branch off it.
 
-    With `window`, options whose words do not occur in it (lower case) are not followed.
+    With `window`, the lower-case text that comes next, options of which no trace is in it are not followed: a
+    string that does not occur in it, or a thing none of whose `clues` does.
     """
 
     def __init__(self, path, branches, window=None):
@@ -61,8 +62,8 @@ class Replay:
             return True
         if isinstance(option, Template):
             return all(word in self.window for word in option.fixed)
-        text = option if isinstance(option, str) else getattr(option, "text", None)
-        return text is None or text.lower() in self.window
+        clues = (option,) if isinstance(option, str) else getattr(option, "clues", ())
+        return not clues or any(clue.lower() in self.window for clue in clues)
 
     def _follow(self, live):
         if self.depth == len(self.path):
@@ -170,10 +171,10 @@ def _slot(spec, lexicon):
         function = _draw(*spec.split("="), lexicon)
     elif spec.endswith("?"):
         function = _name_or_pronoun(spec[:-1])
+    elif spec.split(".")[0] in lexicon:
+        function = _draw(None, spec, lexicon)
     elif "." in spec:
         function = _attribute(*spec.split("."))
-    elif spec in lexicon:
-        function = _draw(None, spec, lexicon)
     else:
         def function(story, chooser):
             return _text(story[spec])

@@ -74,16 +74,16 @@ In the newspaper they called the {building} {mood.opinions}, and the readers {mo
 
 # Synonyms side by side, or one after the other.
 PAIRED = """
-The {building} in {C} was {object_pair}.
+The {building} in {C} was {object_pair.both}.
 "Is the {building} {p=object_pair.first}?" asked {B}. "Yes, very {p.second}," said {A}.
 They sat [near|beside] a~ {p=object_pair.first} {furniture}. It really was {p.second}.
 The {furniture} in the {room} was {p=object_pair.first}, [or|perhaps even] {p.second}.
-{B} met the {official}, who was {person_pair}.
+{B} met the {official}, who was {person_pair.both}.
 "Our {official} is {p=person_pair.first}," said {A}. "Oh yes, {p.second}," {B} agreed.
 The {official} looked {p=person_pair.first}. {A} had never seen such a~ {p.second} person.
 [Some|Many] people [thought|said] the {official} was {p=person_pair.first}, and {A} agreed: very {p.second}.
-The [lesson|journey|speech|story|meeting] was {matter_pair}.
-The [question|plan|answer|message|reason] was {matter_pair}, {B} [said|thought|wrote].
+The [lesson|journey|speech|story|meeting] was {matter_pair.both}.
+The [question|plan|answer|message|reason] was {matter_pair.both}, {B} [said|thought|wrote].
 "Was the [game|contest|trip|lecture|task] {p=matter_pair.first}?" asked {A}. "It was {p.second}, yes," said {B}.
 {A} [gave|heard|read] a~ {p=matter_pair.first} [speech|story|message], and {B} knew another {p.second} one.
 {A} [passed|saw|visited] a~ {p=object_pair.first} {building}, which was as {p.second} as the {room} at home.

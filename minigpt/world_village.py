@@ -67,4 +67,4 @@ def grammar():
     for text in (sentences.TOPIC, sentences.SPOKEN_MOOD, sentences.TOLD_MOOD, sentences.PAIRED, sentences.VERBAL,
                  sentences.GENERAL):
         pools.append(lambda story, pool=templates(text): pool)
-    return Grammar({"mood": MOODS, "topic": CATEGORIES}, lambda story: openings, pools, lambda story: endings, 4, 12)
+    return Grammar({"mood": MOODS, "topic": CATEGORIES}, lambda story: openings, pools, lambda story: endings, 5, 14)

@@ -31,6 +31,10 @@ class Noun:
     category: "Category"
     plural: str
 
+    @property
+    def clues(self):
+        return self.text, self.plural
+
 
 @dataclass(frozen=True, eq=False)
 class Person:
@@ -40,6 +44,10 @@ class Person:
     he: str
     him: str
     his: str
+
+    @property
+    def clues(self):
+        return (self.text,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +70,10 @@ class Verb:
     past: str
     participle: str
     ends: tuple
+
+    @property
+    def clues(self):
+        return self.past, self.participle
 
 
 IRREGULAR_PLURALS = {"mouse": "mice", "goose": "geese", "knife": "knives", "scarf": "scarves", "calf": "calves"}
@@ -257,8 +269,12 @@ class Pair:
     second: str
 
     @property
-    def text(self):
+    def both(self):
         return f"{self.first} and {self.second}"
+
+    @property
+    def clues(self):
+        return (self.first,)
 
 
 # Groups of words that mean the same, by what they can describe.
