@@ -99,7 +99,9 @@ class BPE:
             raise ValueError("texts is one string: pass a list of texts, as in BPE.train([text], vocab_size)")
         split = pre_tokenize or (split_gpt2 if style == "gpt2" else split_gpt1)
         counts = Counter()
-        for text in texts:
+        for number, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                raise TypeError(f"text {number} is a {type(text).__name__}, not a str")
             text = valid_text(text)
             counts.update(split(text) if style == "gpt2" else gpt1_words(split(text)))
         counts.pop("\n" if style == "gpt1" else "", None)  # GPT-1's new line is a token of its own, never merged
@@ -268,7 +270,10 @@ class BPE:
         return b"".join([self._bytes[i] for i in self._checked(ids)])
 
     def _checked(self, ids: Iterable[int]) -> list[int]:
-        ids = list(map(operator.index, ids.tolist() if hasattr(ids, "tolist") else ids))
+        try:
+            ids = list(map(operator.index, ids.tolist() if hasattr(ids, "tolist") else ids))
+        except TypeError:
+            raise TypeError("ids must be one flat sequence of whole numbers") from None
         wrong = next((i for i in ids if not 0 <= i < len(self.vocab)), None)
         if wrong is not None:
             raise ValueError(f"id {wrong} is outside this vocabulary: ids run from 0 to {len(self.vocab) - 1}")

@@ -38,7 +38,8 @@ def split_gpt2(text: str) -> list[str]:
 
 def split_gpt1(text: str) -> list[str]:
     """Words without their spaces, line breaks as "\\n"; to split in another way set `bpe.pre_tokenize`."""
-    return GPT1_WORDS.findall(text.strip().translate(PLAIN_MARKS))
+    words = GPT1_WORDS.findall(text.strip().translate(PLAIN_MARKS))
+    return ["\n" if "\n" in word else word for word in words]
 
 
 def token_bytes(vocab: dict[str, int], symbols: list[str], specials: dict[str, int]) -> list[bytes]:
@@ -120,6 +121,7 @@ def learn_merges(words: list[tuple[list[int], int]], n_merges: int, next_id: int
                 born.setdefault((new, symbols[k]), []).append(i)
         del counts[pair]
         for made, positions in born.items():
-            where[made] = positions
-            heapq.heappush(heap, (-counts[made], made))
+            if counts[made] > 0:  # not when a neighbouring merge used it up at once
+                where[made] = positions
+                heapq.heappush(heap, (-counts[made], made))
     return learned
