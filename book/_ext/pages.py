@@ -1,0 +1,120 @@
+"""What the landing page and the scoreboard are made of: directives, and the in-page model's file."""
+
+import html
+import json
+from pathlib import Path
+
+import inpage
+import scores
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+MODEL_FILE = "minigpt-world.js"
+GENERATED = ("book/welcome", "book/scoreboard", "book/reference")  # made from files that Sphinx does not watch
+UNUSED = ("**/*.map", "vendor/fontawesome/*/js/*", "vendor/fontawesome/*/webfonts/*.ttf", "*.svg.orig")
+OPENINGS = ("Once upon a time", "One morning", "There was a")
+
+MISSING = ("The trained model is not in this copy of the book. <code>python -m minigpt pretrain --data world "
+           "--preset world --out runs/world</code> makes one.")
+
+
+def opening(text: str) -> str:
+    """A button that puts a beginning into the text box."""
+    words = html.escape(" ".join(text.split()[:4]))
+    return (f'<button type="button" class="pg-opening" data-text="{html.escape(text)}" disabled>'
+            f"\u201c{words}\u2026\u201d</button>")
+
+
+class Raw(Directive):
+    """A directive whose HTML is made by a function of (source root, settings)."""
+
+    has_content = False
+
+    def make(self, root: Path, config) -> str:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        env = self.state.document.settings.env
+        return [nodes.raw("", self.make(Path(env.srcdir), env.config), format="html")]
+
+
+class Playground(Raw):
+    def make(self, root: Path, config) -> str:
+        buttons = ", ".join(opening(text) for text in OPENINGS)
+        ready = inpage.available(root / config.minigpt_checkpoint)
+        template = Path(__file__).with_name("playground.html").read_text(encoding="utf-8")
+        return template.format(
+            model=f'data-model="{MODEL_FILE}"' if ready else "", first=html.escape(OPENINGS[0]), openings=buttons,
+            status="The model loads when the page is idle." if ready else MISSING)
+
+
+class Clone(Directive):
+    """The commands that fetch the repository and build the book; its address comes from _config.yml."""
+
+    def run(self) -> list[nodes.Node]:
+        config = self.state.document.settings.env.config
+        address = config.html_theme_options["repository_url"]
+        folder = address.rsplit("/", 1)[-1]
+        text = f"git clone {address}\ncd {folder}\npython dev.py book\npython dev.py test"
+        return [nodes.literal_block(text, text, language="bash")]
+
+
+class Headline(Raw):
+    def make(self, root: Path, config) -> str:
+        return scores.headline(root)
+
+
+class Scoreboard(Raw):
+    def make(self, root: Path, config) -> str:
+        return scores.scoreboard(root)
+
+
+def script(item) -> str:
+    """The text of an inline script."""
+    return str(getattr(item, "attributes", {}).get("body") or "").lower()
+
+
+def outdated(app, env, added, changed, removed):
+    return [name for name in GENERATED if name in env.found_docs]
+
+
+def page_files(app, page, template, context, doctree):
+    """Leaves out thebe, whose scripts are for live kernels of other hosts, and gives the landing page its own files."""
+    for kind in ("script_files", "css_files"):
+        context[kind][:] = [item for item in context.get(kind, ()) if "thebe" not in str(item).lower() + script(item)]
+    if page == "book/welcome":
+        app.add_css_file("landing.css")
+        app.add_js_file("minigpt.js", loading_method="defer")
+        app.add_js_file("playground.js", loading_method="defer")
+
+
+def finish(app, error):
+    """Writes the in-page model and removes what no page asks for."""
+    if error or app.builder.format != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    folder = Path(app.srcdir) / app.config.minigpt_checkpoint
+    if inpage.available(folder):
+        inpage.write(folder, static / MODEL_FILE)
+    else:
+        logger.info("no checkpoint in %s: the landing page says so", app.config.minigpt_checkpoint)
+    for pattern in UNUSED:
+        for path in static.glob(pattern):
+            path.unlink()
+
+
+def setup(app):
+    import sys
+
+    sys.path.insert(0, str(app.srcdir))
+    app.add_config_value("minigpt_checkpoint", "minigpt/checkpoints/world", "env", [str])
+    app.add_directive("playground", Playground)
+    app.add_directive("scoreboard-headline", Headline)
+    app.add_directive("scoreboard", Scoreboard)
+    app.add_directive("clone", Clone)
+    app.connect("env-get-outdated", outdated)
+    app.connect("html-page-context", page_files)
+    app.connect("build-finished", finish)
+    return {"version": json.dumps(GENERATED), "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,17 @@
+/* Small things that the theme leaves out. */
+(function () {
+  "use strict";
+  // From a folder on a disk a page may not read its neighbours: search then lists titles without excerpts.
+  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) {
+    DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+  }
+  // Paper has nothing to click: what is folded is opened for printing and folded again afterwards.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = Array.from(document.querySelectorAll("article details:not([open])"));
+    for (const details of opened) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of opened) details.open = false;
+  });
+})();
