@@ -3,11 +3,11 @@
 import pytest
 import torch
 import transformers
-from tests.test_model import ODD, shaken
 
 from minigpt import GPTConfig, generate
 from minigpt.generate import choose, keep_likely
 from minigpt.model import KVCache
+from tests.test_model import ODD, shaken
 
 transformers.logging.set_verbosity_error()
 CONFIGS = [GPTConfig(**ODD[0], pre_norm=p) for p in (True, False)]

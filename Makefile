@@ -1,0 +1,5 @@
+# Every target is `python dev.py TARGET`, which also works where there is no make.
+PYTHON ?= python3
+.PHONY: book test bench clean
+book test bench clean:
+	$(PYTHON) dev.py $@

@@ -1,0 +1,183 @@
+"""The command line: python -m minigpt pretrain | generate."""
+
+import argparse
+import json
+import os
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from minigpt import BPE, GPT, GPTConfig, data, results, viz, weights
+from minigpt import train as training
+from minigpt.generate import stream
+
+WORLD_BYTES = 24_000_000  # of generated stories: more than the laptop model reads in ten minutes of training
+OFFICIAL = {"gpt1": BPE.gpt1, "gpt2": BPE.gpt2, "gpt2-medium": BPE.gpt2, "gpt2-large": BPE.gpt2, "gpt2-xl": BPE.gpt2}
+
+
+def pretrain(options) -> None:
+    main = int(os.environ.get("RANK", 0)) == 0
+    device = _device(options.device)
+    out = Path(options.out or f"runs/{options.preset}-{Path(options.data).stem}")
+    if options.resume and not out.is_dir():
+        raise FileNotFoundError(f"there is no run folder {out} to resume; leave out --resume to start one")
+    if main and not options.resume and (out / "checkpoints").is_dir():
+        raise ValueError(f"{out} already holds a run; add --resume to continue it, or choose another --out")
+    say = print if main else lambda *_: None
+    say(f"reading {options.data}", flush=True)
+    documents = data.read(options.data, **({"n_bytes": WORLD_BYTES} if options.data == "world" else {}))
+    bpe = _tokeniser(options, out, documents["train"])
+    if main:
+        out.mkdir(parents=True, exist_ok=True)
+        bpe.save(out)
+    tokens, held_out = data.encode(bpe, documents["train"]), data.encode(bpe, documents["validation"])
+    bytes_per_token = sum(len(d.encode()) for d in documents["validation"]) / len(held_out)
+    torch.manual_seed(options.seed)
+    shape = asdict(GPTConfig.preset(options.preset)) | {"vocab_size": bpe.vocab_size} | _given(options, "dropout")
+    model = GPT(GPTConfig(**shape)).to(device)
+    config = training.TrainConfig(**_given(
+        options, "steps", "seed", "batch_size", "micro_batch", "learning_rate", "warmup", "precision", "compile"))
+    say(f"{model.n_params():,} parameters on {device}; {len(tokens):,} training tokens, {len(held_out):,} held out, "
+        f"{bytes_per_token:.2f} bytes per token; writing to {out}", flush=True)
+    started = time.perf_counter()
+    log = training.train(model, tokens, held_out, config, out, options.resume, bytes_per_token=bytes_per_token,
+                         progress=not options.quiet)
+    if main:
+        model.save_pretrained(out, dtype=torch.float16 if options.half else None)
+        report = {"command": shlex.join(["python", "-m", "minigpt", *sys.argv[1:]]), "model": asdict(model.config),
+                  "training": asdict(config), "data": options.data, "training_tokens": len(tokens),
+                  "seconds": round(time.perf_counter() - started, 1), "final": log[-1], "device": results.device()}
+        (out / "run.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8", newline="\n")
+        _draw(log, out / "curves.png")
+        say(f"held out: {log[-1]['val_loss']:.3f} nats per token, {log[-1]['val_bits_per_byte']:.3f} bits per byte")
+        say(f"the model is in {out}; try: python -m minigpt generate --model {out}")
+
+
+def generate(options) -> None:
+    model, bpe = GPT.from_pretrained(options.model), BPE.load(options.model)
+    model = model.to(_device(options.device))
+    ids = bpe.encode(options.prompt, allowed_special=set(bpe.specials))
+    if not ids:  # nothing to continue: begin where a document begins
+        if bpe.eos_id is None:
+            raise ValueError("the prompt is empty, and this vocabulary has no <|endoftext|> to start from; give --prompt")
+        ids = [bpe.eos_id]
+    written, shown = list(ids) if options.prompt else [], 0
+    for new in stream(model, torch.tensor([ids], device=model.wte.weight.device), options.max_new_tokens, options.temperature,
+                      options.top_k, options.top_p, options.seed):
+        if int(new) == bpe.eos_id:
+            break
+        written.append(int(new))
+        text = bpe.decode(written)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half a character: wait for its other bytes
+            print(text[shown:], end="", flush=True)
+            shown = len(text)
+    print(bpe.decode(written)[shown:])
+
+
+def _device(name: str | None) -> torch.device:
+    """The device asked for, else the best there is. Under torchrun, this process's own, joined to the others."""
+    if "WORLD_SIZE" in os.environ:
+        cuda = torch.cuda.is_available()
+        torch.distributed.init_process_group("nccl" if cuda else "gloo")
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+        if cuda:
+            torch.cuda.set_device(device)
+        return device
+    if name:
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _tokeniser(options, out: Path, texts: list[str]) -> BPE:
+    """The run's own on resuming, one that was asked for, the paper's, or one trained on the training part alone."""
+    if options.resume and (out / "vocab.json").is_file():
+        return BPE.load(out)
+    if options.tokenizer:
+        return BPE.load(options.tokenizer)
+    if options.preset in OFFICIAL and not options.vocab_size:
+        return OFFICIAL[options.preset]()
+    size = options.vocab_size or GPTConfig.preset(options.preset).vocab_size
+    print(f"training a vocabulary of {size:,} on the training part", flush=True)
+    return BPE.train(texts, size)
+
+
+def _given(options, *names: str) -> dict:
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _draw(log: list[dict], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    viz.style()
+    figure, axis = plt.subplots(figsize=(7, 4))
+    axis.plot([r["step"] for r in log], [r["loss"] for r in log], alpha=0.5, label="training batch")
+    held_out = [r for r in log if "val_loss" in r]
+    axis.plot([r["step"] for r in held_out], [r["val_loss"] for r in held_out], "o-", label="held out")
+    axis.set(xlabel="updates", ylabel="nats per token", title="Loss")
+    axis.legend()
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+
+def parser() -> argparse.ArgumentParser:
+    shipped = ", ".join(sorted(p.name for p in weights.CHECKPOINTS.glob("*/")))
+    top = argparse.ArgumentParser(prog="python -m minigpt", description="Train, and use, the models of the GPT papers.")
+    commands = top.add_subparsers(dest="command", required=True)
+    p = commands.add_parser("pretrain", help="train a model on text", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+                            description="Train a model on text. Under torchrun the batch is shared among the processes.")
+    p.add_argument("--data", default="world", help="'world', a text file, a folder of text files, or a hub data set")
+    p.add_argument("--preset", default="world", choices=["world", *OFFICIAL], help="the shape of the model")
+    p.add_argument("--steps", type=int, help="updates (TrainConfig's default: 1000)")
+    p.add_argument("--out", help="run folder: model, tokeniser, log.jsonl, curves.png, checkpoints (default runs/PRESET-DATA)")
+    p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--batch-size", type=int, help="sequences per update (default 32)")
+    p.add_argument("--micro-batch", type=int, help="sequences at a time, to save memory; the update stays the same")
+    p.add_argument("--learning-rate", type=float, help="the highest of the schedule (default 3e-3; large models want less)")
+    p.add_argument("--warmup", type=int, help="updates of linear warm-up (default 100)")
+    p.add_argument("--dropout", type=float, help="in place of the preset's")
+    p.add_argument("--tokenizer", help="a folder or shipped name, in place of one trained on the training part")
+    p.add_argument("--vocab-size", type=int, help="entries of the vocabulary to train (default: the preset's)")
+    p.add_argument("--precision", choices=["auto", *training.PRECISIONS], default="auto", help="auto: what a two-second probe likes")
+    p.add_argument("--compile", action="store_true", help="torch.compile: worth its half minute on long runs")
+    p.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    p.add_argument("--half", action="store_true", help="store the final weights in fp16")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(call=pretrain)
+    p = commands.add_parser("generate", help="continue a text", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p.add_argument("--model", default="world", help=f"a run or model folder, a hub id, or a shipped model ({shipped or 'none'})")
+    p.add_argument("--prompt", default="", help="the text to continue; nothing starts a new document")
+    p.add_argument("--max-new-tokens", type=int, default=200)
+    p.add_argument("--temperature", type=float, default=1.0, help="0 is greedy")
+    p.add_argument("--top-k", type=int, help="sample among the k likeliest tokens (the paper's samples: 40)")
+    p.add_argument("--top-p", type=float, help="sample among the fewest tokens whose probability reaches p")
+    p.add_argument("--seed", type=int, help="the same seed, the same text")
+    p.add_argument("--device")
+    p.set_defaults(call=generate)
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        options.call(options)
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; a pretrain run continues from its last checkpoint with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
