@@ -109,7 +109,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     body = b'{"n_layer": 12}'
 
     def do_HEAD(self):
-        found = self.path.endswith("/config.json")
+        found = self.path == f"/{GPT2}/resolve/{hub.REVISIONS[GPT2]}/config.json"
         self.send_response(200 if found else 404)
         self.send_header("X-Error-Code", "" if found else "EntryNotFound")
         self.send_header("X-Repo-Commit", hub.REVISIONS[GPT2])
