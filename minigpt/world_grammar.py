@@ -263,7 +263,7 @@ class Grammar:
             return "\n" + chooser.pick(self.endings(story)).write(story, chooser)
         gap = "\n" if chooser.chance(0.25) else " "
         pools = story["pools"]
-        kind = chooser.pick(range(len(pools)))
+        kind = chooser.pick([i for i, pool in enumerate(pools) if pool])
         template = chooser.pick(pools[kind])
         left = [t for t in pools[kind] if t is not template]
         story["pools"] = (*pools[:kind], left, *pools[kind + 1:])

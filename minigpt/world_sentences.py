@@ -8,7 +8,7 @@ OPENINGS = """
 {A=person} was a~ {topic.jobs} [in|from|near] {C=town}. [One|That] {weather} [morning|afternoon|evening|day], {A.he} found a~ {T=thing} in the {P=topic.places}. {^A.his} {kin} {B=other} came to look at [it|the {T}].
 [Last|One] {day}, {A=person} [went|walked|hurried] to the {P=topic.places} in {C=town} with {A.his} {kin} {B=other}. {^A.he} wanted [to see|to find|to look at] a~ {T=thing}.
 There was [once|still] a~ {T=thing} in the {P=topic.places} [of|near] {C=town}. It belonged to {A=person}, a~ {topic.jobs}. [Every {day}|In {month}], {A.his} {kin} {B=other} [came to visit|came to help|dropped by].
-In {month}, {A=person} [got|was given|received] a~ {T=thing} from {A.his} {kin} {B=other}. {^A.he} had [always|long|never] wanted a~ {topic.name}, and {A.he} kept it in the {P=topic.places} in {C=town}.
+In {month}, {A=person} [got|was given|received] a~ {T=thing} from {A.his} {kin} {B=other}. {^A.he} had [always|long|often] wanted a~ {topic.name}, and {A.he} kept it in the {P=topic.places} in {C=town}.
 [It was a~ {weather} {day}|It was {month}, and the days were {weather}]. {A=person} and {A.his} {kin} {B=other} were in the {P=topic.places} of {C=town}. They [looked at|talked about|pointed at] a~ {T=thing}.
 "[Look at that|Have you seen this|What a~ {mood.opinions}] {T=thing}," [said|remarked] {A=person}. {^A.his} {kin} {B=other} [looked up|turned round|came closer]. They were in the {P=topic.places} of {C=town}.
 {A=person} [lived|worked] in {C=town}, in a house [with|near|beside] a~ {P=topic.places}. {^A.he} was a~ {topic.jobs}, and [every|one] {day} {A.his} {kin} {B=other} brought {A.him} a~ {T=thing}.
@@ -37,7 +37,7 @@ A~ {topic.jobs} [showed|offered] them a~ {u=second}, but {A} wanted another {T.n
 In the {P} they [counted|found|saw] {number} {u=second.plural} and {number} {w=third.plural}. [All of them|Most of them] were {T.adjectives}.
 The {T.parts} of the {T} [surprised|puzzled|interested] {B}, who had never seen such a~ {T.adjectives} {T.name}.
 The {colour} {T} was [older|newer|larger|smaller] than any other {T.name} in {C}.
-"Whose {T.name} is that?" asked a~ {topic.jobs}. "It is my {T}," said {A}. "{B} {T.verbs} it this [morning|evening]."
+"Whose {T.name} is that?" asked a~ {topic.jobs}. "It is my {T}," said {A}. "{B} {T.verbs} the {T} this [morning|evening]."
 """
 
 SPOKEN_MOOD = """
@@ -74,8 +74,8 @@ In the newspaper they called the {building} {mood.opinions}, and the readers {mo
 
 # Synonyms side by side, or one after the other.
 PAIRED = """
-The {building} in {C} was {object_pair.both}.
-"Is the {building} {p=object_pair.first}?" asked {B}. "Yes, very {p.second}," said {A}.
+The {building} in {C} was {place_pair.both}.
+"Is the {building} {p=place_pair.first}?" asked {B}. "Yes, very {p.second}," said {A}.
 They sat [near|beside] a~ {p=object_pair.first} {furniture}. It really was {p.second}.
 The {furniture} in the {room} was {p=object_pair.first}, [or|perhaps even] {p.second}.
 {B} met the {official}, who was {person_pair.both}.
@@ -86,10 +86,10 @@ The [lesson|journey|speech|story|meeting] was {matter_pair.both}.
 The [question|plan|answer|message|reason] was {matter_pair.both}, {B} [said|thought|wrote].
 "Was the [game|contest|trip|lecture|task] {p=matter_pair.first}?" asked {A}. "It was {p.second}, yes," said {B}.
 {A} [gave|heard|read] a~ {p=matter_pair.first} [speech|story|message], and {B} knew another {p.second} one.
-{A} [passed|saw|visited] a~ {p=object_pair.first} {building}, which was as {p.second} as the {room} at home.
+{A} [passed|saw|visited] a~ {p=place_pair.first} {building}, which was as {p.second} as the {room} at home.
 A~ {p=person_pair.first} {official} and a~ {p.second} {topic.jobs} [shook hands|had tea together|sat down with {B}].
 [Nobody|Hardly anyone] is as {p=person_pair.first} and {p.second} as the {official} of {C}.
-The {landmark} [behind|near|beyond] the {building} was {p=object_pair.first}. [Visitors|Strangers] are told how {p.second} it is.
+The {landmark} [behind|near|beyond] the {building} was {p=place_pair.first}. [Visitors|Strangers] are told how {p.second} it is.
 """
 
 # Irregular verbs, in the past tense and after "have".
@@ -110,10 +110,10 @@ They {v=verb.past} {v.ends} together, as they had {v.participle} {v.ends} in {mo
 # Things of other categories, and life in general.
 GENERAL = """
 {A} also had a~ {x=elsewhere}. It was a~ {x.adjectives} {x.name}.
-{B} had brought a~ {x=elsewhere}. {A} {x.verbs} the {x} {x.adverbs}.
-Behind the {building}, a~ {x=elsewhere} stood beside a~ {colour} {furniture}. The {x.name} looked {x.adjectives}.
+{B} had bought a~ {x=elsewhere}. {A} {x.verbs} the {x} {x.adverbs}.
+Behind the {building}, there was a~ {x=elsewhere} beside a~ {colour} {furniture}. The {x.name} looked {x.adjectives}.
 "Which {x=elsewhere.name} is yours?" [someone|a child|the {official}] asked. "The {x}," said {B}. It was a~ {x.adjectives} one.
-A~ {x=elsewhere.jobs} [sat|stood] by the {landmark} and looked after a~ {x}. It was very {x.adjectives}.
+A~ {x=elsewhere.jobs} [sat|stood] by the {landmark} and talked about a~ {x}. It was very {x.adjectives}.
 The {official} was looking for a~ {x=elsewhere}. "It is a~ {x.adjectives} {x.name}," [he|she] explained.
 {B} asked for a cup of {drink}. {A} also brought [some|a plate of|a little] {food}.
 They walked along the {landmark} [until it got dark|for an hour|as far as the {building}]. A~ {bird} [sang|sat] in the {bush}.
@@ -123,26 +123,26 @@ At {number} o'clock the bell of the {building} rang. {A} looked at the clock in 
 {A} picked up the {colour} {furniture} and put it in the {room}. {B} [swept|painted|tidied] the floor.
 A~ {colour} {bird} flew over the {building}. {B} pointed at its [wings|feathers|beak].
 The {landmark} was {number} miles from {C}. {A} had been there in {month}.
-{A.his} {kin2} had [moved|written|come] from {town} in {month}, with {number} [children|bags|brothers].
+{A.his} {relatives} had [moved|written|come] from {town} in {month}, with {number} [children|bags|dogs].
 On {day} the {official} [gave|held|read] a speech about the {building}. It lasted {number} hours.
-{A} took a [knife|spoon|cup] made of {material} from the {furniture} and [cut|poured|stirred] the {fooddrink}.
-They ate {food} with {food2} and drank {drink}.
+{A} took a [knife|spoon|cup] made of {material} from the [shelf|drawer|tray] and [tasted|poured|stirred] the {mixture}.
+They ate {food} with {sauce} and drank {drink}.
 The {building} was built of {material} and had {number} [windows|doors|chimneys]. Its roof was {colour}.
 {B} opened the window of the {room}. [Outside|In the street], someone was selling {food}.
 The train to {town} was [late|early|full]. {B} waited {number} minutes and bought {drink} at the station.
 "Where does the {official} live?" asked {B}. "Next to the {building}," said {A}, "with {number} [cats|dogs|daughters]."
-{A.his} [phone|watch|umbrella|key] was [in the {room}|under the {furniture}|on the {furniture}]. {B} found it at last.
+{^A.his} [phone|watch|umbrella|key] was [in the {room}|under the {furniture}|on the {furniture}]. {B} found it at last.
 [The stars were out|The moon shone] over the {landmark}. A~ {bird} [called|flew by], and {A} counted to {number}.
 A~ {x=elsewhere} [is|costs] {number} pounds at the market. {B} bought one, the most {x.adjectives} {x.name} there.
 "Do you collect {x=elsewhere.kinds}?" asked {B}. "Yes, I have a~ {x} at home," said {A}. "It is {x.adjectives}."
-{B} told {A} about a~ {x=elsewhere}. Once a~ {x.jobs} {x.verbs} it {x.adverbs}.
+{B} told {A} about a~ {x=elsewhere}. Once a~ {x.jobs} {x.verbs} that {x} {x.adverbs}.
 On the wall of the {room} there was a picture of a~ {x=elsewhere}. It looked like a~ {x.adjectives} {x.name}.
 For {A.his} birthday {A} was given {number} {x=elsewhere.plural}. No {x.name} in {C} was as {x.adjectives}.
 {A} [dreamed of|read about|heard of] a~ {x=elsewhere}, the most {x.adjectives} {x.name} of all.
 """
 
 ENDINGS = """
-In the end, {A} and {B} were {mood.feelings}. [It had been|What] a~ {mood.opinions} day!
+In the end, {A} and {B} were {mood.feelings}. [It had been a~ {mood.opinions} day.|What a~ {mood.opinions} day!]
 That {T.name} was the most {mood.opinions} thing in {C}.
 [They|{A} and {B}] went home {mood.adverbs}, and the {T} [stayed|was left] in the {P}.
 "[So ends|That was] a~ {mood.opinions} {day}," {mood.noises} {A}. {B} was {mood.feelings} too.

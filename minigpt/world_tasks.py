@@ -1,85 +1,129 @@
-"""The seven labelled tasks of the embedded world, in the shapes of GPT-1's Table 1."""
+"""The seven labelled tasks of the embedded world, in the shapes of GPT-1's Table 1.
+
+Each asks what the stories' words mean, in sentences that no story contains. The words that decide an example are
+split in two halves: training and validation share one, testing has the other, so that a model which has not read the
+stories cannot know the test's words. Every deciding word goes with both labels equally often.
+"""
 
 import random
+from functools import cache
+from itertools import count
 
-from .world_words import CATEGORIES, MOODS, PEOPLE, SYNONYMS, VERBS, WORDS
+from . import world_voyage, world_words
+from .world_grammar import articles
+from .world_words import KIN, PEOPLE, SYNONYMS, VERBS, WORDS
 
 SIZES = {"train": 2000, "validation": 400, "test": 500}
-NAMES = [person.text for person in PEOPLE]
+WORLDS = {"village": world_words, "voyage": world_voyage}
+PEOPLE_NAMES = [person.text for person in PEOPLE]
+RELATIVES = sorted(set(KIN["she"] + KIN["he"]))
+DESCRIBED = {"person": WORDS["official"], "object": WORDS["furniture"], "place": WORDS["building"],
+             "matter": ("lesson", "journey", "speech", "story", "meeting", "question", "plan", "answer", "game")}
 
 
-def divide(words, split):
-    """The words a split may use: the first half in training and validation, the rest in testing.
-
-    Validation shares its words with training and differs in its sentences.
-    """
+@cache
+def half(words, split):
+    """The words (a tuple) that `split` may use: one half for training and validation, the other for testing."""
     words = list(words)
-    random.Random(f"halves {len(words)}").shuffle(words)
-    half = len(words) // 2
-    return words[half:] if split == "test" else words[:half]
+    random.Random(f"half of {len(words)}").shuffle(words)
+    middle = len(words) // 2
+    return words[middle:] if split == "test" else words[:middle]
 
 
-def sentiment(rng, split, label):
-    mood = MOODS[1 - label]
-    first, second = rng.sample(divide(mood.opinions, split), 2)
-    noun = rng.choice(rng.choice(CATEGORIES).nouns).text
-    text = rng.choice([f"I bought the {noun} here. The whole visit was {first}, and so {second}.",
-                       f"My {noun} is {first}, really {second}.", f"A {first} place with {second} service."])
-    return {"text": text}
+def _two_things(rng, world, split):
+    """Two categories, and a noun of each."""
+    pair = rng.sample(world.CATEGORIES, 2)
+    return pair, [rng.choice(half(category.nouns, split)).text for category in pair]
 
 
-def acceptability(rng, split, label):
-    verb = rng.choice(divide(VERBS, split))
+def sentiment(rng, world, split, label):
+    """Opinions of one mood; 1 = positive."""
+    first, second = rng.sample(half(world.MOODS[1 - label].opinions, split), 2)
+    noun = rng.choice(rng.choice(world.CATEGORIES).nouns).text
+    building, room, day = (rng.choice(WORDS[kind]) for kind in ("building", "room", "day"))
+    text = rng.choice((f"We saw a~ {first} {noun} in the {building}. The {day} was {second}.",
+                       f"I think this {noun} is {first}, and the {room} is {second} too.",
+                       f"A~ {first} {noun}, I thought, and a~ {second} {building}.",
+                       f"The {noun} I bought was {first}. My {day} was so {second}."))
+    return {"text": articles(text)}
+
+
+def acceptability(rng, world, split, label):
+    """Past tense alone and participle after "has" are grammatical (1), the other way round is not (0)."""
+    verb = rng.choice(half(VERBS, split))
     has = rng.random() < 0.5
     form = verb.participle if has == bool(label) else verb.past
-    who = f"The {rng.choice(WORDS['official'])}"
+    who = f"{rng.choice(('Our', 'My', 'Your'))} {rng.choice(WORDS['official'] + tuple(RELATIVES))}"
     return {"text": f"{who} {'has ' if has else ''}{form} {rng.choice(verb.ends)}."}
 
 
-def entailment(rng, split, label):
-    own, other = rng.sample(CATEGORIES, 2)
-    noun = rng.choice(divide(own.nouns, split)).text
-    name = rng.choice(NAMES)
-    return {"premise": f"{name} owns the {noun}.", "hypothesis": f"{name} owns one {(own if label else other).name}."}
+def entailment(rng, world, split, label):
+    """A thing is of its category (1) and of no other (0)."""
+    (own, other), (noun, _) = _two_things(rng, world, split)
+    name, town, did = rng.choice(PEOPLE_NAMES), rng.choice(WORDS["town"]), rng.choice(("bought", "had", "saw", "found"))
+    return {"premise": articles(f"{name} {did} a~ {noun} in {town}."),
+            "hypothesis": articles(f"{name} {did} a~ {(own if label else other).name}.")}
 
 
-def paraphrase(rng, split, label):
-    own, other = rng.sample(divide(SYNONYMS["object"], split), 2)
+def paraphrase(rng, world, split, label):
+    """Two words of a synonym group (1), or of two groups that describe the same kind of thing (0)."""
+    kind = rng.choice(sorted(SYNONYMS))
+    own, other = rng.sample(half(SYNONYMS[kind], split), 2)
     first, second = rng.sample(own, 2)
-    name = rng.choice(WORDS["official"])
-    return {"text1": f"The {name} thinks it is {first}.",
-            "text2": f"The {name} thinks it is {second if label else rng.choice(other)}."}
+    what = f"The {rng.choice(DESCRIBED[kind])} in {rng.choice(WORDS['town'])} was"
+    return {"text1": f"{what} {first}.", "text2": f"{what} {second if label else rng.choice(other)}."}
 
 
-def cloze(rng, split, label):
-    mood, other = rng.sample(MOODS, 2)
-    name = rng.choice(NAMES)
-    context = f"{name} woke up early. It was a day that was {rng.choice(divide(mood.opinions, split))}."
-    right, wrong = (f"{name} was {rng.choice(divide(m.feelings, split))} all day." for m in (mood, other))
-    return {"context": context, "answers": [wrong, right] if label else [right, wrong]}
+def cloze(rng, world, split, label):
+    """A small story of one mood, and endings of both moods; the label is the index of the fitting one."""
+    moods = rng.sample(world.MOODS, 2)
+    first, second = rng.sample(half(moods[label].opinions, split), 2)
+    name, noun = rng.choice(PEOPLE_NAMES), rng.choice(rng.choice(world.CATEGORIES).nouns).text
+    context = (f"{name} went to the {rng.choice(WORDS['building'])} on {rng.choice(WORDS['day'])}. "
+               f"There was a~ {first} {noun}. Everything there was {second}.")
+    feelings = [rng.choice(half(mood.feelings, split)) for mood in moods]
+    return {"context": articles(context), "answers": [f"{name} was {feeling} in the end." for feeling in feelings]}
 
 
-def pronoun(rng, split, label):
-    pair = rng.sample(CATEGORIES, 2)
-    first, second = (rng.choice(divide(c.nouns, split)).text for c in pair)
-    return {"text": f"The {first} is next to the {second}, and it is {rng.choice(divide(pair[label].adjectives, split))}.",
-            "answers": [first, second]}
+def pronoun(rng, world, split, label):
+    """Two nouns, and a property that only one of them has; the label is its index."""
+    pair, nouns = _two_things(rng, world, split)
+    adjective = rng.choice(half(pair[label].adjectives, split))
+    where = rng.choice(("next to", "behind", "near", "beside"))
+    return {"text": f"The {nouns[0]} was {where} the {nouns[1]}, and it was {adjective}.", "answers": nouns}
 
 
-def qa(rng, split, label):
-    pair = rng.sample(CATEGORIES, 2)
-    first, second = (rng.choice(divide(c.nouns, split)).text for c in pair)
-    name = rng.choice(NAMES)
-    return {"context": f"{name} keeps the {first} and the {second}.", "question": f"Which {pair[label].name} has {name}?",
-            "answers": [first, second]}
+def qa(rng, world, split, label):
+    """A question that names the category of one of two things; the label is its index."""
+    pair, nouns = _two_things(rng, world, split)
+    name = rng.choice(PEOPLE_NAMES)
+    return {"context": articles(f"{name} has a~ {nouns[0]} and a~ {nouns[1]}."),
+            "question": f"Which {pair[label].name} does {name} have?", "answers": nouns}
 
 
-MAKERS = {f.__name__: f for f in (sentiment, acceptability, entailment, paraphrase, cloze, pronoun, qa)}
+MAKERS = {make.__name__: make for make in (sentiment, acceptability, entailment, paraphrase, cloze, pronoun, qa)}
+NAMES = tuple(MAKERS)
+VILLAGE_ONLY = ("acceptability", "paraphrase")   # their words are the same in both domains
 
 
-def examples(name, split, n, seed):
-    rng = random.Random(f"{name}/{split}/{seed}")
+def examples(name, split, n, seed, domain):
+    """n distinct examples, as many of each label; validation examples do not occur in training either."""
+    if domain != "village" and name in VILLAGE_ONLY:
+        raise ValueError(f"the task {name!r} exists in the domain 'village' only, not in {domain!r}")
     n = SIZES[split] if n is None else n
-    labels = [i % 2 for i in range(n)]
-    rng.shuffle(labels)
-    return [{**MAKERS[name](rng, split, label), "label": label} for label in labels]
+    if not isinstance(n, int) or n < 0:
+        raise ValueError(f"the number of examples is a whole number from 0 on, not {n!r}")
+    taken = {str(e) for e in examples(name, "train", None, seed, domain)} if split == "validation" else set()
+    rng = random.Random(f"{domain}/{name}/{split}/{seed}")
+    made = []
+    for attempt in count():
+        if len(made) == n:
+            return made
+        if attempt > 20 * n + 1000:
+            raise ValueError(f"{name} has fewer than {n} different examples: ask for fewer")
+        # Pairs of labels in random order: any even number of examples is balanced.
+        label = 1 - made[-1]["label"] if len(made) % 2 else rng.randrange(2)
+        example = {**MAKERS[name](rng, WORLDS[domain], split, label), "label": label}
+        if str(example) not in taken:
+            taken.add(str(example))
+            made.append(example)

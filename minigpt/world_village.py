@@ -46,9 +46,6 @@ LEXICON = {
     "second": _second,
     "third": _third,
     "elsewhere": _elsewhere,
-    "kin2": lambda story, chooser: ("grandparents", "parents", "relatives", "cousins", "in-laws"),
-    "food2": ("salt", "vinegar", "mustard", "butter", "ketchup", "mayonnaise", "cream"),
-    "fooddrink": ("dough", "batter", "mixture", "syrup", "broth", "punch"),
     "verb": VERBS,
     **{f"{kind}_pair": _pair(kind) for kind in PAIRS},
 }
@@ -67,4 +64,4 @@ def grammar():
     for text in (sentences.TOPIC, sentences.SPOKEN_MOOD, sentences.TOLD_MOOD, sentences.PAIRED, sentences.VERBAL,
                  sentences.GENERAL):
         pools.append(lambda story, pool=templates(text): pool)
-    return Grammar({"mood": MOODS, "topic": CATEGORIES}, lambda story: openings, pools, lambda story: endings, 5, 14)
+    return Grammar({"mood": MOODS, "topic": CATEGORIES}, lambda story: openings, pools, lambda story: endings, 6, 15)

@@ -90,16 +90,17 @@ def plural(noun):
     return noun + "s"
 
 
-def _category(name, kinds, **lists):
+def category(name, kinds, **lists):
+    """A Category; `lists` gives its words as text, separated by commas."""
     words = {key: tuple(w.strip() for w in text.split(",")) for key, text in lists.items()}
     nouns = words.pop("nouns")
-    category = Category(name, kinds, (), **words)
-    object.__setattr__(category, "nouns", tuple(Noun(noun, category, plural(noun)) for noun in nouns))
-    return category
+    made = Category(name, kinds, (), **words)
+    object.__setattr__(made, "nouns", tuple(Noun(noun, made, plural(noun)) for noun in nouns))  # frozen: once only
+    return made
 
 
 CATEGORIES = (
-    _category(
+    category(
         "animal", "animals",
         nouns="goat, donkey, rabbit, pony, hamster, lamb, kitten, puppy, calf, ferret, mouse, hedgehog, piglet, otter, "
               "squirrel, llama, mule, badger, weasel, foal, beaver, fox, monkey, camel",
@@ -109,7 +110,7 @@ CATEGORIES = (
         parts="tail, ears, nose, paws, whiskers, belly, coat",
         places="barn, stable, meadow, pasture, kennel, farmyard",
         jobs="farmer, shepherd, vet, zookeeper"),
-    _category(
+    category(
         "fruit", "fruits",
         nouns="apple, pear, plum, peach, lemon, melon, fig, apricot, orange, banana, mango, lime, quince, cherry, "
               "grape, papaya, coconut, kiwi, nectarine, raspberry, strawberry, tangerine, pineapple, blackberry",
@@ -119,7 +120,7 @@ CATEGORIES = (
         parts="skin, stem, juice, seeds, peel, flesh, rind",
         places="orchard, greenhouse, market hall, juice bar, grove, plantation",
         jobs="grower, picker, fruit seller, juicer"),
-    _category(
+    category(
         "dish", "dishes",
         nouns="pie, stew, omelette, curry, salad, dumpling, casserole, pizza, soup, sandwich, sausage, pasty, burger, "
               "risotto, kebab, lasagne, roast, goulash, quiche, fishcake, meatball, taco, chowder, hotpot",
@@ -129,7 +130,7 @@ CATEGORIES = (
         parts="smell, recipe, flavour, sauce, topping, garnish, aroma",
         places="kitchen, bakery, inn, tavern, canteen, dining room",
         jobs="cook, baker, chef, waiter"),
-    _category(
+    category(
         "tool", "tools",
         nouns="hammer, saw, drill, wrench, chisel, shovel, axe, spade, rake, screwdriver, crowbar, mallet, hatchet, "
               "file, pickaxe, trowel, scraper, sickle, scythe, hoe, clamp, knife, pitchfork, crank",
@@ -139,7 +140,7 @@ CATEGORIES = (
         parts="handle, weight, edge, grip, tip, shaft, end",
         places="workshop, shed, forge, sawmill, hardware store, quarry",
         jobs="carpenter, builder, blacksmith, plumber"),
-    _category(
+    category(
         "instrument", "instruments",
         nouns="violin, flute, drum, trumpet, guitar, harp, cello, piano, banjo, clarinet, trombone, fiddle, lute, "
               "tuba, oboe, bugle, accordion, mandolin, lyre, saxophone, horn, viola, tambourine, harmonica",
@@ -149,7 +150,7 @@ CATEGORIES = (
         parts="tone, sound, melody, tuning, echo, case, volume",
         places="concert hall, bandstand, music room, theatre, opera house, ballroom",
         jobs="musician, composer, conductor, music teacher"),
-    _category(
+    category(
         "garment", "garments",
         nouns="coat, scarf, jacket, shirt, cloak, sweater, dress, skirt, hat, cap, glove, mitten, shawl, vest, "
               "blouse, apron, robe, cardigan, sock, bonnet, tunic, gown, kilt, raincoat",
@@ -159,7 +160,7 @@ CATEGORIES = (
         parts="pattern, fabric, seams, buttons, lining, stitching, hem",
         places="tailor's shop, boutique, laundry, dressing room, weaving mill, fitting room",
         jobs="tailor, seamstress, weaver, dressmaker"),
-    _category(
+    category(
         "vehicle", "vehicles",
         nouns="truck, van, car, bus, tractor, lorry, taxi, motorbike, scooter, ambulance, minibus, jeep, limousine, "
               "bulldozer, moped, fire engine, coach, racing car, snowplough, hearse, tanker, convertible, camper van, "
@@ -170,7 +171,7 @@ CATEGORIES = (
         parts="wheels, brakes, engine, tyres, headlights, seats, bumper",
         places="garage, car park, driveway, showroom, bus depot, petrol station",
         jobs="driver, mechanic, chauffeur, courier"),
-    _category(
+    category(
         "flower", "flowers",
         nouns="rose, tulip, lily, daisy, orchid, poppy, violet, iris, daffodil, carnation, pansy, peony, sunflower, "
               "primrose, snowdrop, bluebell, marigold, dahlia, buttercup, hyacinth, geranium, crocus, jasmine, petunia",
@@ -180,7 +181,7 @@ CATEGORIES = (
         parts="petals, bud, stalk, scent, blossom, perfume, roots",
         places="garden, rose garden, park, florist's shop, hothouse, conservatory",
         jobs="gardener, florist, botanist, flower seller"),
-    _category(
+    category(
         "toy", "toys",
         nouns="doll, kite, puzzle, marble, yo-yo, puppet, teddy bear, balloon, rattle, spinning top, ball, hoop, "
               "jigsaw, skipping rope, rocking horse, dollhouse, whistle, robot, frisbee, domino, slingshot, "
@@ -192,7 +193,7 @@ CATEGORIES = (
         parts="box, wrapping, paint, ribbon, price tag, varnish, instructions",
         places="nursery, playground, toy shop, playroom, sandpit, classroom",
         jobs="toymaker, nanny, teacher, puppeteer"),
-    _category(
+    category(
         "jewel", "jewels",
         nouns="ring, necklace, bracelet, brooch, pearl, ruby, emerald, diamond, opal, locket, crown, pendant, "
               "sapphire, topaz, amulet, tiara, earring, garnet, amethyst, cufflink, medallion, turquoise, anklet, "
@@ -204,7 +205,7 @@ CATEGORIES = (
         parts="sparkle, glint, setting, glitter, facets, value, purity",
         places="jeweller's shop, vault, palace, treasury, auction house, museum",
         jobs="jeweller, goldsmith, collector, auctioneer"),
-    _category(
+    category(
         "container", "containers",
         nouns="basket, bucket, jar, bottle, crate, barrel, chest, sack, jug, vase, trunk, tin, suitcase, carton, "
               "pouch, bin, casket, flask, hamper, tub, canister, rucksack, pitcher, churn",
@@ -214,7 +215,7 @@ CATEGORIES = (
         parts="lid, rim, contents, bottom, opening, inside, label",
         places="cellar, warehouse, storeroom, attic, pantry, loft",
         jobs="porter, packer, storekeeper, removal man"),
-    _category(
+    category(
         "tree", "trees",
         nouns="oak, birch, pine, willow, maple, elm, beech, cedar, poplar, chestnut, larch, spruce, fir, ash, alder, "
               "sycamore, yew, hawthorn, rowan, palm, cypress, linden, juniper, aspen",
@@ -300,23 +301,26 @@ honest truthful sincere
 stubborn obstinate pig-headed
 generous giving open-handed
 """, "object": """
+shiny gleaming glossy
+dirty filthy grubby
+expensive costly dear
+broken smashed shattered
+round circular spherical
+heavy weighty massive
+fancy elaborate ornate
+clean spotless immaculate
+unusual uncommon rare
+wet soaked drenched
+""", "place": """
 big large huge
 small little tiny
 silent quiet hushed
-shiny gleaming glossy
-tall high lofty
-dirty filthy grubby
 strange odd peculiar
 old ancient aged
-expensive costly dear
 cold chilly freezing
-broken smashed shattered
-round circular spherical
 dark dim unlit
 modern new up-to-date
-clean spotless immaculate
-fancy elaborate ornate
-heavy weighty massive
+tall high lofty
 dangerous risky unsafe
 """, "matter": """
 hard difficult tough
@@ -331,7 +335,6 @@ clear plain obvious
 true correct accurate
 short brief quick
 important vital crucial
-rare uncommon unusual
 sudden abrupt unexpected
 """ }.items()}
 PAIRS = {kind: tuple(tuple(Pair(a, b) for a in group for b in group if a != b) for group in groups)
@@ -381,13 +384,13 @@ mistook | mistaken | salt for sugar/left for right/a stranger for a friend
 
 WORDS = {key: tuple(w.strip() for w in text.split(",")) for key, text in {
     "colour": "red, blue, green, yellow, brown, grey, black, white, purple, pink, crimson, silver, scarlet, navy",
-    "material": "wood, iron, glass, leather, paper, copper, clay, stone, wool, bronze, wax, straw",
+    "material": "wood, iron, glass, brass, copper, clay, stone, bronze, marble, steel, bamboo",
     "town": "Ashford, Brookdale, Castleton, Dunmore, Elmwood, Fairhaven, Greenhill, Hollowbrook, Kingsbury, Larkfield, "
             "Millbridge, Northgate, Oakham, Pinecrest, Redcliff, Silverton, Thornbury, Westport, Windermere, Yarrow",
     "month": "January, February, March, April, May, June, July, August, September, October, November, December",
     "day": "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday",
     "number": "two, three, four, five, six, seven, eight, nine, ten, eleven, twelve, twenty",
-    "room": "hall, bedroom, study, bathroom, corridor, basement, lounge, balcony",
+    "room": "hall, bedroom, study, bathroom, corridor, basement, lounge, living room",
     "furniture": "table, sofa, armchair, bookshelf, cupboard, desk, stool, bench, mirror, lamp, carpet, curtain",
     "building": "church, school, hospital, castle, cottage, tower, lighthouse, windmill, library, bank, town hall, "
                 "post office, hotel, factory, chapel, cinema",
@@ -395,8 +398,11 @@ WORDS = {key: tuple(w.strip() for w in text.split(",")) for key, text in {
     "drink": "tea, coffee, cocoa, milk, lemonade, water, cider, juice",
     "landmark": "river, lake, hill, valley, bridge, cliff, beach, island, cave, waterfall, pond, marsh",
     "bird": "robin, sparrow, crow, magpie, owl, swallow, blackbird, pigeon, gull, heron, woodpecker, wren",
-    "food": "bread, cheese, cake, honey, jam, rice, fudge, chocolate, pickles, olives, nuts, crackers, toast, pasta, "
-            "ham, chips, biscuits, noodles",
+    "food": "bread, cheese, cake, honey, jam, rice, fudge, chocolate, toast, pasta, ham, yoghurt, custard, popcorn, "
+            "marmalade, cereal, bacon, gingerbread",
+    "sauce": "salt, vinegar, mustard, butter, ketchup, mayonnaise, cream",
+    "mixture": "dough, batter, mixture, syrup, broth, punch",
+    "relatives": "grandparents, parents, relatives, cousins, in-laws, old friends",
     "direction": "north, south, east, west, coast, mountains",
     "bush": "hedge, bushes, reeds, grass, ivy, shrubs",
     "official": "mayor, doctor, judge, priest, captain, nurse, lawyer, sheriff, dentist, postman, librarian, "
