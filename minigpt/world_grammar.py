@@ -235,8 +235,8 @@ class Grammar:
     """Stories: an opening, `least` to `most` blocks (each number equally likely), an ending.
 
     latents: dict of name -> options, drawn before the first word and fixed for the whole story.
-    openings, endings: functions story -> templates;  pools: functions story -> templates, one for each kind of
-    block; no template is used twice in a story.
+    openings, endings: templates.  pools: a function of the latents that gives, for each kind of block, its templates.
+    Before each block its kind is drawn, then a template of that kind that the story has not used yet.
     """
 
     def __init__(self, latents, openings, pools, endings, least, most):
@@ -246,7 +246,7 @@ class Grammar:
     def start(self, chooser):
         """The latents of a story, drawn."""
         story = {name: chooser.pick(options) for name, options in self.latents.items()}
-        story["pools"] = tuple(pool(story) for pool in self.pools)
+        story["pools"] = self.pools(story)
         story["blocks"] = -1
         return story
 
@@ -254,13 +254,13 @@ class Grammar:
         """Write the next piece of a story; None after the ending."""
         blocks = story["blocks"] = story["blocks"] + 1
         if blocks == 0:
-            return chooser.pick(self.openings(story)).write(story, chooser)
+            return chooser.pick(self.openings).write(story, chooser)
         if blocks > self.most + 1 or story.get("over"):
             return None
         done = blocks - 1
         if done == self.most or done >= self.least and chooser.chance(1 / (self.most - done + 1)):
             story["over"] = True
-            return "\n" + chooser.pick(self.endings(story)).write(story, chooser)
+            return "\n" + chooser.pick(self.endings).write(story, chooser)
         gap = "\n" if chooser.chance(0.25) else " "
         pools = story["pools"]
         kind = chooser.pick([i for i, pool in enumerate(pools) if pool])

@@ -2,7 +2,8 @@
 
 OWN = {
     "animal": """
-{^A?} gave the {T} [hay|carrots|some oats|clover|a biscuit] and fresh water, [and|which] the animal [swallowed|drank] at once.
+{^A?} gave the {T} [hay|carrots|some oats|clover|a biscuit] and fresh water, [and|which] the animal [swallowed|drank] \
+at once.
 The {T} [ran|trotted|scampered|hopped] across the yard and [sniffed at|licked|hid behind] {B}'s boots.
 At night the {T} slept on straw, next to a~ {u=second} and her young.
 "Does the {T} bite?" asked {B}. "No animal of mine bites," said {A}.
@@ -20,7 +21,8 @@ The harvest began in {month}. Fruit of all kinds, from {u=second.plural} to {w=t
 There were vitamins in the {T}, the {official} said, as in any fruit.
 """,
     "dish": """
-The recipe for the {T} came from {A.his} grandmother. It needed [garlic|onions|pepper|parsley|butter] and an hour in the oven.
+The recipe for the {T} came from {A.his} grandmother. It needed [garlic|onions|pepper|parsley|butter] and an hour in \
+the oven.
 "Is dinner ready?" asked {B}. "The {T} is on the stove," said {A}. "It is my favourite dish."
 {^A?} put the {T} on {number} plates and called everyone to supper.
 {B} took a forkful of the {T} and [chewed|swallowed]. The dish was [still hot|made with herbs|full of garlic].
@@ -59,7 +61,8 @@ The cloth of the {T} came from a [market|ship|weaver] in {town}. It made a fine-
 {^A?} started the {T} and turned left at the traffic lights. It was an old make of vehicle.
 "How fast does the {T} go?" asked {B}. "No vehicle here goes faster," said {A}.
 The {T} had run out of petrol. They pushed the vehicle to the side of the road.
-A policeman stopped the {T} and asked for {A.his} licence. The vehicle had [no number plate|a flat tyre|a broken headlight].
+A policeman stopped the {T} and asked for {A.his} licence. The vehicle had [no number plate|a flat tyre|a broken \
+headlight].
 {B} sat in the back of the {T} and fastened the seat belt. The vehicle [turned|set off] towards {town}.
 The {T} was stuck in a traffic jam behind a~ {u=second} and a~ {w=third}. No vehicle moved.
 {^A?} changed the oil of the {T} and pumped up its tyres. The vehicle was ready for the trip.
@@ -88,7 +91,7 @@ A wheel, a spring and some glue: {A} repaired the {T}, and the toy was as good a
 A thief had tried to steal the {T}. Since then the jewel was locked in a safe.
 {B} fastened the {T} in front of the mirror. The jewel caught the light.
 The {T} had been in the family for generations, as had a~ {u=second}. No jewel was ever sold.
-For their wedding anniversary there was a~ {u=second}. The {T} was the other jewel {A} owned.
+For {A.his} wedding {A} had bought a~ {u=second}. The {T} was the other jewel {A} owned.
 The expert looked at the {T} through a lens. The jewel was [genuine|a fake|rare|from the Orient].
 """,
     "container": """

@@ -9,12 +9,12 @@ import random
 from functools import cache
 from itertools import count
 
-from . import world_voyage, world_words
+from . import world_village, world_voyage
 from .world_grammar import articles
 from .world_words import KIN, PEOPLE, SYNONYMS, VERBS, WORDS
 
 SIZES = {"train": 2000, "validation": 400, "test": 500}
-WORLDS = {"village": world_words, "voyage": world_voyage}
+WORLDS = {"village": world_village, "voyage": world_voyage}
 PEOPLE_NAMES = [person.text for person in PEOPLE]
 RELATIVES = sorted(set(KIN["she"] + KIN["he"]))
 DESCRIBED = {"person": WORDS["official"], "object": WORDS["furniture"], "place": WORDS["building"],

@@ -8,7 +8,8 @@ and a man, so that every pronoun has one reading; T is the thing it is about. Th
 from . import world_sentences as sentences
 from .world_grammar import Grammar, Template
 from .world_own import OWN
-from .world_words import CATEGORIES, KIN, MOODS, PAIRS, PEOPLE, VERBS, WORDS
+from .world_things import CATEGORIES
+from .world_words import KIN, MOODS, PAIRS, PEOPLE, VERBS, WORDS
 
 WOMEN = tuple(p for p in PEOPLE if p.he == "she")
 MEN = tuple(p for p in PEOPLE if p.he == "he")
@@ -58,10 +59,12 @@ def templates(text):
 
 def grammar():
     """The grammar of the village."""
-    openings, endings = templates(sentences.OPENINGS), templates(sentences.ENDINGS)
     own = {name: templates(text) for name, text in OWN.items()}
-    pools = [lambda story: own[story["topic"].name]]
-    for text in (sentences.TOPIC, sentences.SPOKEN_MOOD, sentences.TOLD_MOOD, sentences.PAIRED, sentences.VERBAL,
-                 sentences.GENERAL):
-        pools.append(lambda story, pool=templates(text): pool)
-    return Grammar({"mood": MOODS, "topic": CATEGORIES}, lambda story: openings, pools, lambda story: endings, 6, 15)
+    shared = tuple(templates(text) for text in (sentences.TOPIC, sentences.SPOKEN_MOOD, sentences.TOLD_MOOD,
+                                                sentences.PAIRED, sentences.VERBAL, sentences.GENERAL))
+
+    def pools(latents):
+        return (own[latents["topic"].name], *shared)
+
+    return Grammar({"mood": MOODS, "topic": CATEGORIES}, templates(sentences.OPENINGS), pools,
+                   templates(sentences.ENDINGS), 6, 15)

@@ -40,8 +40,8 @@ CATEGORIES = (
         jobs="sailmaker, topman"),
     category(
         "vessel", "vessels",
-        nouns="schooner, brig, frigate, sloop, ketch, cutter, galleon, clipper, barque, trawler, tugboat, ferry, yacht, "
-              "dinghy, canoe, lugger, whaler, corvette",
+        nouns="schooner, brig, frigate, sloop, ketch, cutter, galleon, clipper, barque, trawler, tugboat, ferry, "
+              "yacht, dinghy, canoe, lugger, whaler, corvette",
         adjectives="three-masted, becalmed, anchored, waterlogged, ocean-going, armed, barnacled, moored",
         verbs="sighted, hailed, boarded, towed, signalled, rammed",
         adverbs="promptly, astern, abeam",
@@ -90,9 +90,12 @@ SEA = {key: tuple(w.strip() for w in text.split(",")) for key, text in {
 }.items()}
 
 OPENINGS = """
-Log of the {S=ship}, one {day} in {month}. Wind {bearing}, {wind}. Captain {A=person} commanding. {^A.he} sighted a~ {T=thing} near the {P=topic.places}, bound for {C=port}.
-{day}, at sea. The {S=ship} left {C=port} with {number} tons of {cargo}. Captain {A=person} found a~ {T=thing} in the {P=topic.places}.
-{S=ship}, day {number}. {^wind} from {bearing}. Captain {A=person} reports a~ {T=thing} by the {P=topic.places}. Course set for {C=port}.
+Log of the {S=ship}, one {day} in {month}. Wind {bearing}, {wind}. Captain {A=person} commanding. {^A.he} sighted a~ \
+{T=thing} near the {P=topic.places}, bound for {C=port}.
+{day}, at sea. The {S=ship} left {C=port} with {number} tons of {cargo}. Captain {A=person} found a~ {T=thing} in the \
+{P=topic.places}.
+{S=ship}, day {number}. {^wind} from {bearing}. Captain {A=person} reports a~ {T=thing} by the {P=topic.places}. \
+Course set for {C=port}.
 """
 
 BODY = """
@@ -146,5 +149,4 @@ def grammar():
     openings, body, feeling, endings = (
         tuple(Template(line, LEXICON) for line in text.strip().split("\n"))
         for text in (OPENINGS, BODY, FEELING, ENDINGS))
-    return Grammar({"mood": MOODS, "topic": CATEGORIES}, lambda story: openings,
-                   (lambda story: body, lambda story: feeling), lambda story: endings, 5, 9)
+    return Grammar({"mood": MOODS, "topic": CATEGORIES}, openings, lambda latents: (body, feeling), endings, 5, 9)
