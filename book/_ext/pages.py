@@ -1,7 +1,8 @@
 """What the landing page and the scoreboard are made of: directives, and the in-page model's file."""
 
+import hashlib
 import html
-import json
+import sys
 from pathlib import Path
 
 import inpage
@@ -13,7 +14,7 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 MODEL_FILE = "minigpt-world.js"
 GENERATED = ("book/welcome", "book/scoreboard", "book/reference")  # made from files that Sphinx does not watch
-UNUSED = ("**/*.map", "vendor/fontawesome/*/js/*", "vendor/fontawesome/*/webfonts/*.ttf", "*.svg.orig")
+UNUSED = ("**/*.map", "vendor/fontawesome/*/js/*", "vendor/fontawesome/*/webfonts/*.ttf", "*-macros.html")
 OPENINGS = ("Once upon a time", "One morning", "There was a")
 
 MISSING = ("The trained model is not in this copy of the book. <code>python -m minigpt pretrain --data world "
@@ -63,17 +64,33 @@ class Clone(Directive):
 
 class Headline(Raw):
     def make(self, root: Path, config) -> str:
-        return scores.headline(root)
+        return scores.headline()
 
 
 class Scoreboard(Raw):
+    """The part of the scoreboard that its argument names: GPT-1, GPT-2 or records."""
+
+    required_arguments = 1
+
     def make(self, root: Path, config) -> str:
-        return scores.scoreboard(root)
+        if self.arguments[0] == "records":
+            return scores.all_records()
+        links = {int(path.name[:2]): f"../notebooks/{path.stem}.html"
+                 for path in (root / "notebooks").glob("[0-9][0-9]-*.ipynb")}
+        return scores.paper_section(self.arguments[0], links)
 
 
 def script(item) -> str:
     """The text of an inline script."""
     return str(getattr(item, "attributes", {}).get("body") or "").lower()
+
+
+def keep(button: dict) -> bool:
+    """Whether a button in the page's header has somewhere to lead: page sources are not part of the site."""
+    if button.get("type") == "group":
+        button["buttons"] = [item for item in button["buttons"] if keep(item)]
+        return bool(button["buttons"])
+    return "_sources" not in button.get("url", "")
 
 
 def outdated(app, env, added, changed, removed):
@@ -84,6 +101,8 @@ def page_files(app, page, template, context, doctree):
     """Leaves out thebe, whose scripts are for live kernels of other hosts, and gives the landing page its own files."""
     for kind in ("script_files", "css_files"):
         context[kind][:] = [item for item in context.get(kind, ()) if "thebe" not in str(item).lower() + script(item)]
+    context["header_buttons"] = [button for button in context.get("header_buttons", ()) if keep(button)]
+    context["body"] = context.get("body", "").replace(' role="list" class="citation-list"', ' class="citation-list"')
     if page == "book/welcome":
         app.add_css_file("landing.css")
         app.add_js_file("minigpt.js", loading_method="defer")
@@ -105,16 +124,21 @@ def finish(app, error):
             path.unlink()
 
 
-def setup(app):
-    import sys
+def digest() -> str:
+    """Changes when anything changes that makes pages: a build after that starts afresh."""
+    files = sorted(path for path in Path(__file__).parent.glob("*.*") if path.suffix in (".py", ".html"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
+
+def setup(app):
     sys.path.insert(0, str(app.srcdir))
+    app.add_config_value("book_code", digest(), "env", [str])
     app.add_config_value("minigpt_checkpoint", "minigpt/checkpoints/world", "env", [str])
     app.add_directive("playground", Playground)
     app.add_directive("scoreboard-headline", Headline)
     app.add_directive("scoreboard", Scoreboard)
     app.add_directive("clone", Clone)
     app.connect("env-get-outdated", outdated)
-    app.connect("html-page-context", page_files)
+    app.connect("html-page-context", page_files, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", finish)
-    return {"version": json.dumps(GENERATED), "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

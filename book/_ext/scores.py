@@ -1,19 +1,91 @@
 """The scoreboard's HTML, from the records in ``book/results``."""
 
+import json
 from html import escape
-from pathlib import Path
+
+HEADLINE = "05-pretraining"  # the shipped model's record, drawn on the landing page
 
 
-def records(root: Path) -> list:
-    """Every readable record, by name; none while nothing was measured."""
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    """A table whose cells are HTML already; the first of each row is its heading."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in columns)
+    body = "".join(f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
+                   for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def paper_section(name: str, links: dict[int, str]) -> str:
+    """Every table and figure of one paper: what it prints, and ours or "not yet measured"."""
+    from minigpt import paper, results
+
+    rows = []
+    for entry_name, (chapter, cells) in results.SCOREBOARD.items():
+        entry = paper.get(entry_name)
+        if entry.paper != name:
+            continue
+        printed = [f"{escape(str(row))}, {escape(str(column))}: {escape(results.show(entry.value(row, column)))}"
+                   for row, column in cells]
+        kept = [key for key in (entry_name, f"{entry_name}-laptop", f"{entry_name}-paper") if key in results.names()]
+        ours = [f'<a href="#record-{escape(key)}">{escape(summary(results.load(key)))}</a>' for key in kept]
+        number = f'<a href="{links[chapter]}">{chapter:02d}</a>' if chapter in links else f"{chapter:02d}"
+        title = f'{escape(entry.where)} <span class="what">{escape(entry.caption)}</span>'
+        missing = f'<span class="not-yet">{results.NOT_YET}</span>'
+        rows.append([title, number, "<br>".join(printed) or "no numbers", "<br>".join(ours) or missing])
+    return table(["Where", "Chapter", "The paper", "Ours"], rows)
+
+
+def summary(record) -> str:
     from minigpt import results
 
-    return [results.load(path.stem) for path in sorted((root / "book" / "results").glob("*.json"))]
+    first = ", ".join(f"{key} {results.show(value)}" for key, value in list(record.values.items())[:3]
+                      if not isinstance(value, dict))
+    return (record.summary or first or "see the record") + (" (stale)" if record.stale else "")
 
 
-def headline(root: Path) -> str:
-    return '<p class="not-yet">Not yet measured.</p>'
+def one_record(record) -> str:
+    """A folded record: the summary, then everything that it carries."""
+    from minigpt import results
+
+    def plain(value):
+        return escape(json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else results.show(value))
+
+    about = {"Command": f"<code>{escape(record.command)}</code>" if record.command else "",
+             "Protocol": escape(record.protocol), "Seeds": escape(", ".join(map(str, record.seeds))),
+             "Interval": "" if record.interval in (None, "") else plain(record.interval),
+             "Device": escape(", ".join(f"{key} {value}" for key, value in record.device.items())),
+             "Versions": escape(", ".join(f"{key} {value}" for key, value in record.versions.items())),
+             "Date": escape(record.date),
+             "Stale": escape(f"{', '.join(record.changed)} changed since") if record.stale else ""}
+    rows = [[escape(str(key)), plain(value)] for key, value in record.values.items()]
+    facts = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in about.items() if value)
+    return (f'<details class="record" id="record-{escape(record.name)}"><summary><code>{escape(record.name)}</code> '
+            f"{escape(summary(record))}</summary><dl>{facts}</dl>{table(['Value', ''], rows)}</details>")
 
 
-def scoreboard(root: Path) -> str:
-    return '<p class="not-yet">Not yet measured.</p>'
+def all_records() -> str:
+    from minigpt import results
+
+    found = [one_record(results.load(name)) for name in results.names()]
+    return "".join(found) or f'<p class="not-yet">{results.NOT_YET.capitalize()}.</p>'
+
+
+def headline() -> str:
+    """The bits per byte that the shipped model, the best n-gram and the source itself need, as bars."""
+    from minigpt import results
+
+    name = next((name for name in (HEADLINE,) if name in results.names()), None)
+    bars = bits(results.load(name)) if name else {}
+    if not bars:
+        return ('<p class="not-yet">How well it predicts, beside the best n-gram and the entropy of the stories '
+                f"themselves: {results.NOT_YET}.</p>")
+    top = max(bars.values())
+    rows = "".join(f'<div class="headline-row"><span>{escape(label)}</span><span class="headline-bar" '
+                   f'style="--p: {value / top:.3f}"></span><span class="headline-number">{value:.2f}</span></div>'
+                   for label, value in bars.items())
+    return (f'<figure class="headline"><figcaption>Bits that one byte of an unseen story costs. '
+            f'<a href="scoreboard.html#record-{escape(name)}">How it was measured</a></figcaption>{rows}</figure>')
+
+
+def bits(record) -> dict[str, float]:
+    """{label: bits per byte} for the bars; empty if the record does not have them."""
+    return {}

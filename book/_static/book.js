@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   // From a folder on a disk a page may not read its neighbours: search then lists titles without excerpts.
-  if (location.protocol === "file:" && window.DOCUMENTATION_OPTIONS) {
+  if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   }
   // Paper has nothing to click: what is folded is opened for printing and folded again afterwards.
