@@ -63,7 +63,7 @@ class Replay:
         if isinstance(option, Template):
             return all(word in self.window for word in option.fixed)
         clues = (option,) if isinstance(option, str) else getattr(option, "clues", ())
-        return not clues or any(clue.lower() in self.window for clue in clues)
+        return not clues or any(clue.lower() in self.window or "~" in clue for clue in clues)
 
     def _follow(self, live):
         if self.depth == len(self.path):

@@ -60,7 +60,7 @@ def acceptability(rng, world, split, label):
 def entailment(rng, world, split, label):
     """A thing is of its category (1) and of no other (0)."""
     (own, other), (noun, _) = _two_things(rng, world, split)
-    name, town, did = rng.choice(PEOPLE_NAMES), rng.choice(WORDS["town"]), rng.choice(("bought", "had", "saw", "found"))
+    name, town, did = rng.choice(PEOPLE_NAMES), rng.choice(WORDS["town"]), rng.choice(("bought", "had", "wanted", "found"))
     return {"premise": articles(f"{name} {did} a~ {noun} in {town}."),
             "hypothesis": articles(f"{name} {did} a~ {(own if label else other).name}.")}
 

@@ -69,7 +69,7 @@ CATEGORIES = (
     category(
         "vehicle", "vehicles",
         nouns="truck, van, car, bus, tractor, lorry, taxi, motorbike, scooter, ambulance, minibus, jeep, limousine, "
-              "bulldozer, moped, fire engine, coach, racing car, snowplough, hearse, tanker, convertible, camper van, "
+              "bulldozer, moped, fire engine, coach, racer, snowplough, hearse, tanker, convertible, campervan, "
               "steamroller",
         adjectives="speedy, bumpy, rattling, fuel-hungry, dented, parked, electric, roaring, motorised, overtaking",
         verbs="drove, parked, steered, refuelled, raced, overtook, reversed, braked",
