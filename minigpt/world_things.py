@@ -8,8 +8,8 @@ from .world_words import category
 CATEGORIES = (
     category(
         "animal", "animals",
-        nouns="goat, donkey, rabbit, pony, hamster, lamb, kitten, puppy, calf, ferret, mouse, hedgehog, piglet, otter, "
-              "squirrel, llama, mule, badger, weasel, foal, beaver, fox, monkey, camel",
+        nouns="goat, donkey, rabbit, pony, hamster, lamb, kitten, puppy, calf, ferret, mouse, hedgehog, "
+              "piglet, otter, squirrel, llama, mule, badger",
         adjectives="furry, tame, hungry, sleepy, shaggy, frisky, woolly, timid, hairy, playful",
         verbs="fed, petted, stroked, tickled, patted, brushed, chased, sheltered",
         adverbs="gently, tenderly, kindly, lovingly",
@@ -18,8 +18,8 @@ CATEGORIES = (
         jobs="farmer, shepherd, vet, zookeeper"),
     category(
         "fruit", "fruits",
-        nouns="apple, pear, plum, peach, lemon, melon, fig, apricot, orange, banana, mango, lime, quince, cherry, "
-              "grape, papaya, coconut, kiwi, nectarine, raspberry, strawberry, tangerine, pineapple, blackberry",
+        nouns="apple, pear, plum, peach, lemon, melon, fig, apricot, orange, banana, mango, lime, quince, "
+              "cherry, grape, papaya, coconut, kiwi",
         adjectives="ripe, juicy, sour, seedless, sugary, unripe, tangy, fleshy, overripe, sun-ripened",
         verbs="squeezed, picked, plucked, nibbled, sliced, rinsed, sampled, weighed",
         adverbs="greedily, eagerly, hungrily, thirstily",
@@ -28,8 +28,8 @@ CATEGORIES = (
         jobs="grower, picker, fruit seller, juicer"),
     category(
         "dish", "dishes",
-        nouns="pie, stew, omelette, curry, salad, dumpling, casserole, pizza, soup, sandwich, sausage, pasty, burger, "
-              "risotto, kebab, lasagne, roast, goulash, quiche, fishcake, meatball, taco, chowder, hotpot",
+        nouns="pie, stew, omelette, curry, salad, dumpling, casserole, pizza, soup, sandwich, sausage, pasty, "
+              "burger, risotto, kebab, lasagne, roast, goulash",
         adjectives="tasty, salty, spicy, peppery, steaming, buttery, savoury, home-cooked, lukewarm, undercooked",
         verbs="cooked, served, seasoned, reheated, devoured, garnished, dished up, gobbled up",
         adverbs="slowly, noisily, skilfully, patiently",
@@ -38,8 +38,8 @@ CATEGORIES = (
         jobs="cook, baker, chef, waiter"),
     category(
         "tool", "tools",
-        nouns="hammer, saw, drill, wrench, chisel, shovel, axe, spade, rake, screwdriver, crowbar, mallet, hatchet, "
-              "file, pickaxe, trowel, scraper, sickle, scythe, hoe, clamp, knife, pitchfork, crank",
+        nouns="hammer, saw, drill, wrench, chisel, shovel, axe, spade, rake, screwdriver, crowbar, mallet, "
+              "hatchet, file, pickaxe, trowel, scraper, sickle",
         adjectives="rusty, sturdy, steel, well-oiled, worn-out, heavy-duty, handmade, cast-iron, greasy, reliable",
         verbs="gripped, oiled, mended, wielded, handled, repaired, hung up, swung",
         adverbs="firmly, steadily, forcefully, tightly",
@@ -48,8 +48,8 @@ CATEGORIES = (
         jobs="carpenter, builder, blacksmith, plumber"),
     category(
         "instrument", "instruments",
-        nouns="violin, flute, drum, trumpet, guitar, harp, cello, piano, banjo, clarinet, trombone, fiddle, lute, "
-              "tuba, oboe, bugle, accordion, mandolin, lyre, saxophone, horn, viola, tambourine, harmonica",
+        nouns="violin, flute, drum, trumpet, guitar, harp, cello, piano, banjo, clarinet, trombone, fiddle, "
+              "lute, tuba, oboe, bugle, accordion, mandolin",
         adjectives="tuneful, melodious, noisy, out-of-tune, echoing, shrill, resonant, musical, tinny, acoustic",
         verbs="played, tuned, listened to, practised on, rehearsed on, performed on, improvised on, mastered",
         adverbs="softly, rhythmically, musically, loudly",
@@ -59,7 +59,7 @@ CATEGORIES = (
     category(
         "garment", "garments",
         nouns="coat, scarf, jacket, shirt, cloak, sweater, dress, skirt, hat, cap, glove, mitten, shawl, vest, "
-              "blouse, apron, robe, cardigan, sock, bonnet, tunic, gown, kilt, raincoat",
+              "blouse, apron, robe, cardigan",
         adjectives="knitted, silky, baggy, woollen, checked, tight-fitting, ragged, striped, embroidered, tailored",
         verbs="wore, ironed, folded, sewed, stitched, hemmed, tried on, took off",
         adverbs="neatly, snugly, stylishly, tidily",
@@ -68,9 +68,8 @@ CATEGORIES = (
         jobs="tailor, seamstress, weaver, dressmaker"),
     category(
         "vehicle", "vehicles",
-        nouns="truck, van, car, bus, tractor, lorry, taxi, motorbike, scooter, ambulance, minibus, jeep, limousine, "
-              "bulldozer, moped, fire engine, coach, racer, snowplough, hearse, tanker, convertible, campervan, "
-              "steamroller",
+        nouns="truck, van, car, bus, tractor, lorry, taxi, motorbike, scooter, ambulance, minibus, jeep, "
+              "limousine, bulldozer, moped, fire engine, coach, racer",
         adjectives="speedy, bumpy, rattling, fuel-hungry, dented, parked, electric, roaring, motorised, overtaking",
         verbs="drove, parked, steered, refuelled, raced, overtook, reversed, braked",
         adverbs="quickly, recklessly, speedily, smoothly",
@@ -79,8 +78,8 @@ CATEGORIES = (
         jobs="driver, mechanic, chauffeur, courier"),
     category(
         "flower", "flowers",
-        nouns="rose, tulip, lily, daisy, orchid, poppy, violet, iris, daffodil, carnation, pansy, peony, sunflower, "
-              "primrose, snowdrop, bluebell, marigold, dahlia, buttercup, hyacinth, geranium, crocus, jasmine, petunia",
+        nouns="rose, tulip, lily, daisy, orchid, poppy, violet, iris, daffodil, carnation, pansy, peony, "
+              "sunflower, primrose, snowdrop, bluebell, marigold, dahlia",
         adjectives="fragrant, blooming, scented, wilted, sweet-smelling, faded, dried, dewy, budding, freshly cut",
         verbs="watered, planted, smelled, sniffed, arranged, potted, pressed, transplanted",
         adverbs="delicately, daintily, lightly, gracefully",
@@ -89,9 +88,8 @@ CATEGORIES = (
         jobs="gardener, florist, botanist, flower seller"),
     category(
         "toy", "toys",
-        nouns="doll, kite, puzzle, marble, yo-yo, puppet, teddy bear, balloon, rattle, spinning top, ball, hoop, "
-              "jigsaw, skipping rope, rocking horse, dollhouse, whistle, robot, frisbee, domino, slingshot, "
-              "pinwheel, boomerang, toy soldier",
+        nouns="doll, kite, puzzle, marble, yo-yo, puppet, teddy bear, balloon, rattle, spinning top, ball, "
+              "hoop, jigsaw, skipping rope, rocking horse, dollhouse, whistle, robot",
         adjectives="colourful, plastic, childish, hand-painted, boxed, brand-new, well-loved, gift-wrapped, "
                    "kid-sized, battered",
         verbs="played with, unwrapped, fiddled with, toyed with, tidied away, raffled, grabbed, shared",
@@ -102,8 +100,7 @@ CATEGORIES = (
     category(
         "jewel", "jewels",
         nouns="ring, necklace, bracelet, brooch, pearl, ruby, emerald, diamond, opal, locket, crown, pendant, "
-              "sapphire, topaz, amulet, tiara, earring, garnet, amethyst, cufflink, medallion, turquoise, anklet, "
-              "moonstone",
+              "sapphire, topaz, amulet, tiara, earring, garnet",
         adjectives="sparkling, glittering, precious, priceless, polished, shimmering, dazzling, flawless, gilded, "
                    "twinkling",
         verbs="appraised, pawned, auctioned, inherited, valued, smuggled, insured, flaunted",
@@ -113,8 +110,8 @@ CATEGORIES = (
         jobs="jeweller, goldsmith, collector, auctioneer"),
     category(
         "container", "containers",
-        nouns="basket, bucket, jar, bottle, crate, barrel, chest, sack, jug, vase, trunk, tin, suitcase, carton, "
-              "pouch, bin, casket, flask, hamper, tub, canister, rucksack, pitcher, churn",
+        nouns="basket, bucket, jar, bottle, crate, barrel, chest, sack, jug, vase, trunk, tin, suitcase, "
+              "carton, pouch, bin, casket, flask",
         adjectives="empty, full, brimming, leaky, airtight, deep, overflowing, half-empty, roomy, sealed",
         verbs="filled, emptied, lifted, carried, stacked, loaded, hauled, dragged",
         adverbs="heavily, laboriously, hurriedly, clumsily",
@@ -123,8 +120,8 @@ CATEGORIES = (
         jobs="porter, packer, storekeeper, removal man"),
     category(
         "tree", "trees",
-        nouns="oak, birch, pine, willow, maple, elm, beech, cedar, poplar, chestnut, larch, spruce, fir, ash, alder, "
-              "sycamore, yew, hawthorn, rowan, palm, cypress, linden, juniper, aspen",
+        nouns="oak, birch, pine, willow, maple, elm, beech, cedar, poplar, chestnut, larch, spruce, fir, ash, "
+              "alder, sycamore, yew, hawthorn",
         adjectives="leafy, mossy, gnarled, hollow, shady, towering, bare, evergreen, bushy, crooked",
         verbs="felled, climbed, pruned, chopped down, uprooted, trimmed, sawed down, sketched",
         adverbs="expertly, cautiously, methodically, thoroughly",

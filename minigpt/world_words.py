@@ -98,12 +98,10 @@ def category(name, kinds, **lists):
     return made
 
 
-GIRLS = tuple("""Anna Clara Ella Grace Hannah Ivy Julia Kate Laura Mia Nora Olive Paula Rosa Sara Tina Vera Wendy Zoe
-Alice Betty Carol Dora Emma Flora Gina Helen Ida Jane Kitty Lucy Mary Nina Pam Ruth Sally Tess Ursula Molly Amy Bella
-Edith Fiona Greta Holly Irene Judy Linda Maud Polly""".split())
-BOYS = tuple("""Adam Ben Carl Dan Eric Finn George Hugo Ian Jack Kevin Leo Max Nick Oscar Paul Rob Sam Tom Victor
-Will Arthur Bill Charlie David Edgar Fred Gus Harry Ivan James Karl Louis Mark Ned Oliver Peter Ralph Simon Ted
-Henry Joe Luke Martin Noah Otto Percy Roy Toby Walter""".split())
+GIRLS = tuple("""Anna Clara Ella Grace Hannah Ivy Julia Kate Laura Mia Nora Olive Paula Rosa Sara Tina Vera Wendy Zoe Alice
+Betty Carol Dora Emma Flora Gina Helen Ida Jane Kitty Lucy Mary Nina Pam Ruth Sally""".split())
+BOYS = tuple("""Adam Ben Carl Dan Eric Finn George Hugo Ian Jack Kevin Leo Max Nick Oscar Paul Rob Sam Tom Victor Will Arthur
+Bill Charlie David Edgar Fred Gus Harry Ivan James Karl Louis Mark Ned Oliver""".split())
 PEOPLE = tuple(Person(n, "she", "her", "her") for n in GIRLS) + tuple(Person(n, "he", "him", "his") for n in BOYS)
 KIN = {"she": ("sister", "aunt", "mother", "niece", "daughter", "grandmother", "friend", "neighbour", "cousin"),
        "he": ("brother", "uncle", "father", "nephew", "son", "grandfather", "friend", "neighbour", "cousin")}
@@ -111,9 +109,9 @@ KIN = {"she": ("sister", "aunt", "mother", "niece", "daughter", "grandmother", "
 MOODS = (
     Mood("good",
          opinions=tuple("""wonderful lovely marvellous delightful splendid superb excellent fantastic charming glorious
-         brilliant magnificent fabulous pleasant perfect fine amazing terrific beautiful great admirable outstanding
-         enchanting exquisite heavenly impressive remarkable sublime stunning tremendous agreeable gorgeous
-         first-rate incredible magical joyous pleasing refreshing satisfying thrilling""".split()),
+         brilliant magnificent fabulous pleasant perfect fine amazing terrific beautiful great admirable
+         outstanding enchanting exquisite heavenly impressive remarkable sublime stunning tremendous
+         agreeable gorgeous""".split()),
          feelings=tuple("""happy glad cheerful joyful delighted pleased merry proud grateful content thrilled hopeful
          jolly overjoyed thankful relaxed amused ecstatic jubilant blissful""".split()),
          adverbs=tuple("happily gladly cheerfully joyfully warmly gratefully brightly fondly".split()),
@@ -123,8 +121,7 @@ MOODS = (
     Mood("bad",
          opinions=tuple("""awful horrible terrible dreadful nasty miserable ghastly disgusting dismal wretched hideous
          atrocious lousy unpleasant useless poor appalling pathetic ugly rotten abysmal disappointing
-         foul gruesome grim dire revolting shameful shocking wearisome disagreeable vile
-         second-rate unbearable hateful woeful annoying sickening frustrating depressing""".split()),
+         foul gruesome grim dire revolting shameful shocking wearisome disagreeable vile""".split()),
          feelings=tuple("""sad unhappy gloomy upset angry disappointed furious bitter ashamed lonely worried hopeless
          grumpy heartbroken resentful tense irritated desperate mournful sorrowful""".split()),
          adverbs=tuple("sadly unhappily gloomily angrily coldly bitterly crossly wearily".split()),

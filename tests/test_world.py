@@ -26,12 +26,12 @@ def corpus():
 # --- text -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("domain, split, index, digest", [
-    ("village", "train", 0, "3130295d60d255a3"),
-    ("village", "train", 12345, "8ff8e3c80cfcdc88"),
-    ("village", "validation", 1, "4b57bf95ada2c5fc"),
-    ("village", "test", 2, "bcbb68a64da422b6"),
-    ("voyage", "train", 0, "bec0fc9a2d3e34f3"),
-    ("voyage", "test", 7, "04dcb8daf8c2a976"),
+    ("village", "train", 0, "db5ec5cd73c73f2f"),
+    ("village", "train", 12345, "dcbaacf7dad0211a"),
+    ("village", "validation", 1, "81050a054bdf7613"),
+    ("village", "test", 2, "07a99cf0da7719a2"),
+    ("voyage", "train", 0, "e857f8a5c51cf561"),
+    ("voyage", "test", 7, "49dd61613932e3bd"),
 ])
 def test_the_same_bytes_everywhere(domain, split, index, digest):
     text = world.story(index, split, domain=domain)
@@ -39,13 +39,13 @@ def test_the_same_bytes_everywhere(domain, split, index, digest):
 
 
 @pytest.mark.parametrize("name, digest", [
-    ("sentiment", "5a088323291dd024"),
+    ("sentiment", "dde22d468bfa5bff"),
     ("acceptability", "7817a158ca8c5e46"),
-    ("entailment", "db8cc7a9ae8534d6"),
+    ("entailment", "66e48695229f19aa"),
     ("paraphrase", "ca3be330bd43016d"),
-    ("cloze", "1516c3b9fe7e296f"),
-    ("pronoun", "20fa53c5b7d80ad0"),
-    ("qa", "b727d0bcba1b20ab"),
+    ("cloze", "b1ca4efbd582b1b5"),
+    ("pronoun", "f079dfc0a4042c3f"),
+    ("qa", "3480f007d65ffe89"),
 ])
 def test_the_same_tasks_everywhere(name, digest):
     assert hashlib.sha256(repr(world.task(name, "test")).encode("utf-8")).hexdigest()[:16] == digest
@@ -58,7 +58,7 @@ def test_stories_are_of_a_readable_length(corpus):
 
 
 def test_vocabulary(corpus):
-    assert len({word for story in corpus for word in words(story)}) >= 2400
+    assert len({word for story in corpus for word in words(story)}) >= 2200
     assert all(story.isascii() for story in corpus)
 
 
