@@ -174,6 +174,16 @@ def test_every_image_says_what_it_shows(site):
     assert bare == []
 
 
+def test_every_chapter_opens_in_colab(site):
+    """The badge is a picture with a link, and the page's own launch button leads to the same notebook."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        page = Page(site / "notebooks" / f"{path.stem}.html")
+        ending = f"/blob/main/notebooks/{path.name}"
+        links = [link for link in page.links if link.startswith("https://colab.") and link.endswith(ending)]
+        badges = [image for image in page.images if image.get("src", "").endswith("colab.svg")]
+        assert (len(badges), len(links)) == (1, 2), path.name
+
+
 def test_pages_name_no_other_host(site):
     """Links may lead elsewhere; scripts, style sheets, pictures and fonts may not come from there."""
     asks = re.compile(r"""<(?:script|img|iframe|source|video)[^>]*\ssrc=["'](?:https?:)?//|<link[^>]*href=["']https?://"""

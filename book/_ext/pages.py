@@ -21,6 +21,25 @@ MISSING = ("The trained model is not in this copy of the book. <code>python -m m
            "--preset world --out runs/world</code> makes one.")
 
 
+def paper_role(name, raw, text, line, inliner, options=None, content=()):
+    """A number of the papers, from minigpt/paper.py and nowhere else.
+
+    {paper}`key` or {paper}`key:n` from the running text, {paper}`table | row | column` from a table,
+    {paper}`parameters | preset` for an exact count.
+    """
+    from minigpt import paper
+
+    key, *place = [part.strip() for part in text.split("|")]
+    if key == "parameters":
+        value = paper.PARAMETERS[place[0]]
+    elif place:
+        value = paper.get(key).value(*place)
+    else:
+        key, _, part = key.partition(":")
+        value = paper.fact(key)[int(part)] if part else paper.fact(key)
+    return [nodes.Text(f"{value:,}")], []
+
+
 def opening(text: str) -> str:
     """A button that puts a beginning into the text box."""
     words = html.escape(" ".join(text.split()[:4]))
@@ -134,6 +153,7 @@ def setup(app):
     sys.path.insert(0, str(app.srcdir))
     app.add_config_value("book_code", digest(), "env", [str])
     app.add_config_value("minigpt_checkpoint", "minigpt/checkpoints/world", "env", [str])
+    app.add_role("paper", paper_role)
     app.add_directive("playground", Playground)
     app.add_directive("scoreboard-headline", Headline)
     app.add_directive("scoreboard", Scoreboard)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import textwrap
 from html import escape
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def prose(text: str) -> str:
     out = []
     for block in re.split(r"\n\s*\n", escape(text, quote=False)):
         if re.search(r"^ {2,}\S", block, re.MULTILINE):
-            out.append(f'<pre class="doc-block" tabindex="0">{block.rstrip()}</pre>')
+            out.append(f'<pre class="doc-block" tabindex="0">{textwrap.dedent(block).rstrip()}</pre>')
         elif block.strip():
             out.append("<p>" + CODE.sub(lambda m: f"<code>{m[1] or m[2]}</code>", block.strip()) + "</p>")
     return "".join(out)
@@ -27,6 +28,20 @@ def signature(node: ast.FunctionDef) -> str:
     arguments = re.sub(r"^(self|cls)(, )?", "", arguments)
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     return f"({arguments}){returns}"
+
+
+def called(method: ast.FunctionDef) -> str:
+    """How a method is written in use: a property has no parentheses."""
+    kinds = [ast.unparse(decorator) for decorator in method.decorator_list]
+    return "" if "property" in kinds else signature(method)
+
+
+def fields(node: ast.ClassDef) -> str:
+    """A dataclass's fields as its signature; "" for other classes."""
+    if not any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return ""
+    named = [item for item in node.body if isinstance(item, ast.AnnAssign) and "field(" not in ast.unparse(item)]
+    return f"({', '.join(ast.unparse(item).replace(' = ', '=') for item in named)})"
 
 
 def entry(kind: str, name: str, anchor: str, rest: str, doc: str | None) -> str:
@@ -46,13 +61,13 @@ def members(tree: ast.Module, module: str) -> list[str]:
         if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
             continue
         made = next((m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__init__"), None)
-        out.append(entry("class", node.name, f"minigpt.{module}.{node.name}", signature(made) if made else "",
+        out.append(entry("class", node.name, f"minigpt.{module}.{node.name}", signature(made) if made else fields(node),
                          ast.get_docstring(node)))
         for method in node.body:
             public = isinstance(method, ast.FunctionDef) and not method.name.startswith("_")
             if public and ast.get_docstring(method):
                 name = f"{node.name}.{method.name}"
-                out.append(entry("", name, f"minigpt.{module}.{name}", signature(method), ast.get_docstring(method)))
+                out.append(entry("", name, f"minigpt.{module}.{name}", called(method), ast.get_docstring(method)))
     return out
 
 

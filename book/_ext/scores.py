@@ -23,14 +23,17 @@ def paper_section(name: str, links: dict[int, str]) -> str:
         entry = paper.get(entry_name)
         if entry.paper != name:
             continue
-        printed = [f"{escape(str(row))}, {escape(str(column))}: {escape(results.show(entry.value(row, column)))}"
-                   for row, column in cells]
+        printed = {}
+        for row, column in cells:
+            value = escape(results.show(entry.value(row, column)))
+            printed.setdefault(escape(str(row)), []).append(f"{escape(str(column))} <b>{value}</b>")
         kept = [key for key in (entry_name, f"{entry_name}-laptop", f"{entry_name}-paper") if key in results.names()]
         ours = [f'<a href="#record-{escape(key)}">{escape(summary(results.load(key)))}</a>' for key in kept]
         number = f'<a href="{links[chapter]}">{chapter:02d}</a>' if chapter in links else f"{chapter:02d}"
         title = f'{escape(entry.where)} <span class="what">{escape(entry.caption)}</span>'
         missing = f'<span class="not-yet">{results.NOT_YET}</span>'
-        rows.append([title, number, "<br>".join(printed) or "no numbers", "<br>".join(ours) or missing])
+        numbers = "<br>".join(f"{row}: {', '.join(values)}" for row, values in printed.items())
+        rows.append([title, number, numbers or "no numbers", "<br>".join(ours) or missing])
     return table(["Where", "Chapter", "The paper", "Ours"], rows)
 
 
