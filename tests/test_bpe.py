@@ -133,6 +133,11 @@ def test_special_tokens(official, reference):
     assert official.eos_id == 50256 == official.specials["<|endoftext|>"]
 
 
+def test_spelled_out_special_token_is_text_under_any_splitter(official):
+    whole = BPE(official.vocab, official.merges, pre_tokenize=lambda text: [text])
+    assert len(whole.encode("<|endoftext|>")) > 1
+
+
 def test_cache_stays_bounded(official, monkeypatch):
     monkeypatch.setattr(bpe_module, "CACHED_WORDS", 50)
     words = _official_copy(official)
@@ -206,6 +211,13 @@ def test_transformers_reads_gpt1_style(stories, tmp_path):
 @pytest.mark.parametrize("name", ["openai-community/gpt2", "openai-community/gpt2-xl"])
 def test_official_names(official, name):
     assert BPE.load(name).vocab == official.vocab
+
+
+def test_tokens_may_hold_line_separators(tmp_path):
+    odd = BPE({"<unk>": 0, "a": 1, "\x85": 2, "\u2028": 3, "a\x85": 4, "a\u2028": 5},
+              [("a", "\x85"), ("a", "\u2028")], "gpt1")
+    odd.save(tmp_path)
+    assert BPE.load(tmp_path).merges == odd.merges
 
 
 def test_style_without_a_config(stories, tmp_path):
