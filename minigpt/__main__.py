@@ -147,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dropout", type=float, help="in place of the preset's")
     p.add_argument("--tokenizer", help="a folder or shipped name, in place of one trained on the training part")
     p.add_argument("--vocab-size", type=int, help="entries of the vocabulary to train (default: the preset's)")
-    p.add_argument("--precision", choices=["auto", *training.PRECISIONS], default="auto", help="auto: what a two-second probe likes")
+    p.add_argument("--precision", choices=["auto", *training.PRECISIONS], default="auto", help="auto: by a short probe")
     p.add_argument("--compile", action="store_true", help="torch.compile: worth its half minute on long runs")
     p.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.add_argument("--half", action="store_true", help="store the final weights in fp16")

@@ -1,6 +1,7 @@
 """Sampling from a GPT, token by token, with a cache of the keys and values already computed.
 
-GPT-2 section 3.6 samples with top-k; temperature 1 and top-k 40 are the settings of its appendix. Top-p is in OpenAI's code, not in the paper.
+GPT-2 section 3.6 samples with top-k; temperature 1 and top-k 40 are the settings of its appendix. Top-p is in OpenAI's code, not
+in the paper.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from minigpt.model import GPT, KVCache
 
 
 def keep_likely(logits: Tensor, top_k: int | None = None, top_p: float | None = None) -> Tensor:
-    """Set to -inf the logits (..., vocab_size) outside the k likeliest tokens, or outside the fewest whose probability reaches p."""
+    """Set logits (..., vocab_size) to -inf outside the k likeliest tokens, or outside the fewest whose probability reaches p."""
     if top_k is not None and top_k < logits.shape[-1]:
         kth = logits.topk(top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < kth, float("-inf"))

@@ -69,13 +69,11 @@ class KVCache:
         self.layers = [like.new_empty(shape) for _ in range(config.n_layer)]
         self.length = 0
 
-    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (batch, n_head, time, head size) keys and values after the past; return past and present together."""
-        end = self.length + k.shape[2]
-        store = self.layers[layer]
-        store[0, :, :, self.length:end] = k
-        store[1, :, :, self.length:end] = v
-        return store[0, :, :, :end], store[1, :, :, :end]
+    def extend(self, layer: int, kv: Tensor) -> Tensor:
+        """Store keys and values (2, batch, n_head, time, head size) after the past; return past and present together."""
+        end = self.length + kv.shape[3]
+        self.layers[layer][:, :, :, self.length:end] = kv
+        return self.layers[layer][:, :, :, :end]
 
 
 def causal_mask(queries: int, keys: int, device=None) -> Tensor:
@@ -95,9 +93,8 @@ class CausalSelfAttention(nn.Module):
     def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0, maps: list | None = None) -> Tensor:
         """x (batch, time, n_embd) -> the same shape. `maps`, a list, receives this layer's (batch, n_head, time, keys) weights."""
         batch, time, width = x.shape
-        q, k, v = self.c_attn(x).view(batch, time, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
-        if cache is not None:
-            k, v = cache.extend(layer, k, v)
+        qkv = self.c_attn(x).view(batch, time, 3, self.n_head, width // self.n_head).permute(2, 0, 3, 1, 4)
+        q, (k, v) = qkv[0], qkv[1:] if cache is None else cache.extend(layer, qkv[1:])
         dropout = self.dropout if self.training else 0.0
         if maps is not None:
             maps.append(attention_weights(q, k))

@@ -27,8 +27,8 @@ def test_every_chapter_of_the_table_of_contents_is_there():
 
 
 def test_pytest_collects_every_cell():
-    run = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist", "-o", "addopts=--nbval", "notebooks"],
-                         cwd=dev.ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:xdist", "-o", "addopts=--nbval", "notebooks"]
+    run = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True)
     for path in dev.NOTEBOOKS:
         assert run.stdout.count(f"{path.name}::") == len(dev.code_cells(path)), run.stdout[-2000:]
 
@@ -73,7 +73,8 @@ def test_house_style(path):
     text = "\n".join(source(c) for c in CELLS[path] if c["cell_type"] == "markdown")
     assert 1500 < len(text.split()) < 6000
     exercises = re.findall(r"^### Exercise (\d+)\.(\d+) · ", text, re.MULTILINE)
-    assert len(exercises) >= 4 and text.count('<details class="hint">') == text.count('<details class="solution">') == len(exercises)
+    assert len(exercises) >= 4
+    assert text.count('<details class="hint">') == text.count('<details class="solution">') == len(exercises)
     assert len(re.findall(r"Difficulty [●○]{3} · \d+ minutes", text)) == len(exercises)
     for heading in ("## The paper beside ours", "## What we left out", "## What to read next"):
         assert heading in text

@@ -99,7 +99,8 @@ import sys, numpy as np, torch
 from tests.test_train import QUICK, TOKENS, fresh
 from minigpt.train import TrainConfig, train
 model = fresh()
-train(model, TOKENS, TOKENS, TrainConfig(**QUICK | dict(steps=int(sys.argv[3]))), out=sys.argv[1], resume=sys.argv[2] == "1", progress=False)
+config = TrainConfig(**QUICK | dict(steps=int(sys.argv[3])))
+train(model, TOKENS, TOKENS, config, out=sys.argv[1], resume=sys.argv[2] == "1", progress=False)
 torch.save(model.state_dict(), sys.argv[1] + "/final.pt")
 """
 
