@@ -7,7 +7,6 @@ stories cannot know the test's words. Every deciding word goes with both labels 
 
 import random
 from functools import cache
-from itertools import count
 
 from . import world_village, world_voyage
 from .world_grammar import articles
@@ -60,7 +59,8 @@ def acceptability(rng, world, split, label):
 def entailment(rng, world, split, label):
     """A thing is of its category (1) and of no other (0)."""
     (own, other), (noun, _) = _two_things(rng, world, split)
-    name, town, did = rng.choice(PEOPLE_NAMES), rng.choice(WORDS["town"]), rng.choice(("bought", "had", "wanted", "found"))
+    name, town = rng.choice(PEOPLE_NAMES), rng.choice(WORDS["town"])
+    did = rng.choice(("bought", "had", "wanted", "found"))
     return {"premise": articles(f"{name} {did} a~ {noun} in {town}."),
             "hypothesis": articles(f"{name} {did} a~ {(own if label else other).name}.")}
 
@@ -115,15 +115,15 @@ def examples(name, split, n, seed, domain):
         raise ValueError(f"the number of examples is a whole number from 0 on, not {n!r}")
     taken = {str(e) for e in examples(name, "train", None, seed, domain)} if split == "validation" else set()
     rng = random.Random(f"{domain}/{name}/{split}/{seed}")
-    made = []
-    for attempt in count():
-        if len(made) == n:
-            return made
-        if attempt > 20 * n + 1000:
-            raise ValueError(f"{name} has fewer than {n} different examples: ask for fewer")
+    made, repeats = [], 0
+    while len(made) < n:
         # Pairs of labels in random order: any even number of examples is balanced.
         label = 1 - made[-1]["label"] if len(made) % 2 else rng.randrange(2)
         example = {**MAKERS[name](rng, WORLDS[domain], split, label), "label": label}
         if str(example) not in taken:
             taken.add(str(example))
             made.append(example)
+            repeats = 0
+        elif (repeats := repeats + 1) > 1000:
+            raise ValueError(f"{name} has fewer than {n} different examples: ask for fewer")
+    return made

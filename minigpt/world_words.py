@@ -98,10 +98,14 @@ def category(name, kinds, **lists):
     return made
 
 
-GIRLS = tuple("""Anna Clara Ella Grace Hannah Ivy Julia Kate Laura Mia Nora Olive Paula Rosa Sara Tina Vera Wendy Zoe Alice
-Betty Carol Dora Emma Flora Gina Helen Ida Jane Kitty Lucy Mary Nina Pam Ruth Sally""".split())
-BOYS = tuple("""Adam Ben Carl Dan Eric Finn George Hugo Ian Jack Kevin Leo Max Nick Oscar Paul Rob Sam Tom Victor Will Arthur
-Bill Charlie David Edgar Fred Gus Harry Ivan James Karl Louis Mark Ned Oliver""".split())
+GIRLS = tuple("""
+Anna Clara Ella Grace Hannah Ivy Julia Kate Laura Mia Nora Olive Paula Rosa Sara Tina Vera Wendy Zoe
+Alice Betty Carol Dora Emma Flora Gina Helen Ida Jane Kitty Lucy Mary Nina Pam Ruth Sally
+""".split())
+BOYS = tuple("""
+Adam Ben Carl Dan Eric Finn George Hugo Ian Jack Kevin Leo Max Nick Oscar Paul Rob Sam Tom Victor
+Will Arthur Bill Charlie David Edgar Fred Gus Harry Ivan James Karl Louis Mark Ned Oliver
+""".split())
 PEOPLE = tuple(Person(n, "she", "her", "her") for n in GIRLS) + tuple(Person(n, "he", "him", "his") for n in BOYS)
 KIN = {"she": ("sister", "aunt", "mother", "niece", "daughter", "grandmother", "friend", "neighbour", "cousin"),
        "he": ("brother", "uncle", "father", "nephew", "son", "grandfather", "friend", "neighbour", "cousin")}
