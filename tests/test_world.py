@@ -53,6 +53,7 @@ def test_the_same_tasks_everywhere(name, digest):
 
 def test_stories_are_of_a_readable_length(corpus):
     lengths = sorted(len(story.split()) for story in corpus)
+    assert 130 < lengths[len(lengths) // 2] < 190
     assert 70 <= lengths[0] and lengths[-1] <= 280
     assert 80 <= lengths[len(lengths) // 50] and lengths[-len(lengths) // 50] <= 250
 
@@ -284,8 +285,27 @@ def test_labels_mean_what_they_say():
         noun = re.search(r" an? (.*) in ", example["premise"])[1]
         kind = re.search(r" an? (.*)\.", example["hypothesis"])[1]
         assert (category[noun] == kind) == bool(example["label"])
-    assert all(("has " in e["text"]) == (e["text"].split()[3] in {v.participle for v in world_village.VERBS})
-               for e in world.task("acceptability", "test") if e["label"] and "has" in e["text"])
+
+
+def test_labels_of_words_mean_what_they_say():
+    pasts = {verb.past: 0 for verb in world_village.VERBS}
+    participles = {verb.participle: 1 for verb in world_village.VERBS}
+    for example in world.task("acceptability", "test"):
+        _, _, *has, form = re.match(r"(\w+ )(\w+ )(has )?(\w+)", example["text"]).groups()
+        assert ({**pasts, **participles}[form] == (has != [None])) == bool(example["label"])
+    good, bad = ({*mood.opinions, *mood.feelings} for mood in MOODS)
+    for example in world.task("sentiment", "test"):
+        found = set(re.findall(r"[\w-]+", example["text"].lower()))
+        assert bool(found & good) == bool(example["label"]) and bool(found & bad) != bool(example["label"])
+    for example in world.task("cloze", "test"):
+        right, wrong = (set(words(example["answers"][i])) for i in (example["label"], 1 - example["label"]))
+        mood, other = (good, bad) if set(words(example["context"])) & good else (bad, good)
+        assert right & mood and wrong & other
+    group = {pair.first: (kind, i) for kind, groups in world_village.PAIRS.items()
+             for i, pairs in enumerate(groups) for pair in pairs}
+    for example in world.task("paraphrase", "test"):
+        first, second = (text.removesuffix(".").split()[-1] for text in (example["text1"], example["text2"]))
+        assert first != second and (group[first] == group[second]) == bool(example["label"])
 
 
 def test_second_domain_has_tasks_of_its_own():
