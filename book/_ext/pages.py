@@ -15,7 +15,9 @@ logger = logging.getLogger(__name__)
 MODEL_FILE = "minigpt-world.js"
 GENERATED = ("book/welcome", "book/scoreboard", "book/reference")  # made from files that Sphinx does not watch
 UNUSED = ("**/*.map", "vendor/fontawesome/*/js/*", "vendor/fontawesome/*/webfonts/*.ttf", "*-macros.html")
-OPENINGS = ("Once upon a time", "One morning", "There was a")
+OPENINGS = ("It was a windy Saturday. Nora and her brother Karl were in the",
+            "Victor was a courier from Oakham. One frosty morning, he found",
+            '"Look at that drill," said')
 
 MISSING = ("The trained model is not in this copy of the book. <code>python -m minigpt pretrain --data world "
            "--preset world --out runs/world</code> makes one.")
