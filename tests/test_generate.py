@@ -1,11 +1,13 @@
 """Sampling: the cache against no cache and against transformers, and the filters against their definitions."""
 
+import shutil
+
 import pytest
 import torch
 import transformers
 
 from minigpt import GPTConfig, generate
-from minigpt.generate import choose, keep_likely
+from minigpt.generate import choose, compiled_step, keep_likely
 from minigpt.model import KVCache
 from tests.test_model import ODD, shaken
 
@@ -104,3 +106,15 @@ def test_bad_settings_are_refused_in_one_line(settings, says):
 def test_nothing_to_generate():
     model, ids = shaken(CONFIGS[0]), torch.tensor([[1, 2]])
     assert torch.equal(generate(model, ids, 0), ids)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler")
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_compiled_step_gives_the_same_text(config):
+    model, ids = shaken(config), torch.randint(101, (1, 3))
+    assert torch.equal(generate(model, ids, 25, temperature=0, compile=True), generate(model, ids, 25, temperature=0))
+    cache = KVCache(config, 1, model.wte.weight)
+    with torch.inference_mode():
+        model.hidden(ids, cache)
+        logits = compiled_step(model)(torch.tensor([5]), torch.tensor([3]), cache.layers)
+        torch.testing.assert_close(logits, model(torch.cat([ids, torch.tensor([[5]])], 1))[:, -1], atol=1e-5, rtol=1e-5)
