@@ -57,21 +57,23 @@ def curves(series: Mapping[str, Sequence[float]], x=None, xlabel: str = "", ylab
 
 def heatmap(matrix, rows: Sequence[str] | None = None, columns: Sequence[str] | None = None,
             digits: int | None = 2, ax=None):
-    """Draw a matrix as coloured cells with their values (`digits` decimals; None leaves them out). Returns the axes."""
+    """Draw a matrix as coloured cells with their values, exact zeros left blank. Returns the axes.
+
+    digits: decimals of the values, None for no values at all. `axes.heat` is the image, for a colour bar or a common scale.
+    """
     matrix = _array(matrix)
     ax = ax or _axes()
-    image = ax.imshow(matrix, aspect="auto")
-    middle = (matrix.min() + matrix.max()) / 2
+    ax.heat = ax.imshow(matrix, aspect="auto")
+    dark = matrix.min() + 0.65 * (matrix.max() - matrix.min())  # white letters from here on
     if digits is not None:
         for (i, j), value in np.ndenumerate(matrix):
-            ax.text(j, i, f"{value:.{digits}f}", ha="center", va="center", fontsize=10,
-                    color="white" if value > middle else "#1c2024")
+            ax.text(j, i, f"{value:.{digits}f}" if value else "", ha="center", va="center", fontsize=10,
+                    color="white" if value > dark else "#1c2024")
     ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ax.set_xticks(range(matrix.shape[1]), columns if columns is not None else range(matrix.shape[1]))
     ax.set_yticks(range(matrix.shape[0]), rows if rows is not None else range(matrix.shape[0]))
-    ax.heat = image  # for a colour bar, or to give several maps one scale
     return ax
 
 

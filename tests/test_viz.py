@@ -4,7 +4,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import threading
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ import pytest
 
 from minigpt import viz
 from minigpt.bpe import BPE
+from tests.browser import launch
 
 HOSTILE = ["</script><script>hacked()</script>", "<img src=x onerror=hacked()>", "<!--", "&lt;", "\u2028", "'\"`${1}",
            "]]>", "\x00\x1b", "\u202egnirts", "\ud800", "", " ", "\n", "w" * 300]
@@ -156,7 +156,7 @@ def test_figure_helpers(monkeypatch):
         assert [text.get_text() for text in ax.texts] == ["ours", "theirs"]
         assert len({line.get_linestyle() for line in ax.lines}) == 2
         ax = viz.heatmap([[0, 1], [0.25, 0.75]], rows="ab", columns="cd")
-        assert [text.get_text() for text in ax.texts] == ["0.00", "1.00", "0.25", "0.75"]
+        assert [text.get_text() for text in ax.texts] == ["", "1.00", "0.25", "0.75"]
         assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
         ax = viz.bars({"one": 1.0, "two": 2.0})
         assert [text.get_text() for text in ax.texts] == ["1.00", "2.00"]
@@ -168,19 +168,11 @@ def test_figure_helpers(monkeypatch):
 @pytest.fixture(scope="module")
 def browser():
     """Headless Chromium; skipped without one, except where CI=true promises it."""
-    lacking = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome")
-    path = next((found for name in names if name and (found := shutil.which(name))), None)
-    if path is None:
-        lacking("no Chromium found: install it or name it in CHROMIUM")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        lacking("playwright is not installed: pip install -r requirements-test.txt")
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path)
-        yield running
-        running.close()
+    running, stop, lacking = launch()
+    if lacking:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lacking)
+    yield running
+    stop()
 
 
 @pytest.fixture
