@@ -67,7 +67,6 @@ def visit(chromium, site):
         page.on("console", said)
         page.on("pageerror", lambda error: seen["errors"].append(str(error)))
         context.route(re.compile("^(https?|wss?):"), lambda route: route.abort())
-        page.add_init_script(f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}')")
         file, mark, query = name.partition("?")
         page.goto((site / file).as_uri() + mark + query)
         return page, seen
@@ -121,6 +120,7 @@ def test_page(visit, name):
         if name == "book/welcome.html" and CHECKPOINT.joinpath("model.safetensors").is_file():
             page.wait_for_function("globalThis.minigptPage")
         assert seen["elsewhere"] == []
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.evaluate(source)
         assert page.evaluate(AXE) == []

@@ -114,6 +114,11 @@ def keep(button: dict) -> bool:
     return "_sources" not in button.get("url", "")
 
 
+def follow_system(app, config):
+    """Light or dark as the reader's system is, until she chooses; without it the theme logs an error on a first visit."""
+    config.html_context.setdefault("default_mode", "auto")
+
+
 def outdated(app, env, added, changed, removed):
     return [name for name in GENERATED if name in env.found_docs]
 
@@ -160,6 +165,7 @@ def setup(app):
     app.add_directive("scoreboard-headline", Headline)
     app.add_directive("scoreboard", Scoreboard)
     app.add_directive("clone", Clone)
+    app.connect("config-inited", follow_system)
     app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", page_files, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", finish)
