@@ -46,7 +46,7 @@ def opening(text: str) -> str:
     """A button that puts a beginning into the text box."""
     words = html.escape(" ".join(text.split()[:4]))
     return (f'<button type="button" class="pg-opening" data-text="{html.escape(text)}" disabled>'
-            f"\u201c{words}\u2026\u201d</button>")
+            f"{words}\u2026</button>")
 
 
 class Raw(Directive):

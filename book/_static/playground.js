@@ -99,16 +99,42 @@
     return Number($(".pg-temperature").value);
   }
 
+  /** How the word that a token begins would most likely go on; the model is left as it was found. */
+  function ghost(id) {
+    const ids = [...state.ids, id];
+    let word = "";
+    while (ids.length <= state.model.n_positions && word.length < 16) {
+      const next = best(state.model.read(ids), 1)[0];
+      const piece = state.bpe.decode([next]);
+      if (!/^\p{L}+$/u.test(piece) || state.bpe.names.has(next)) break;
+      word += piece;
+      ids.push(next);
+    }
+    return word;
+  }
+
+  /** Fills in the rest of each bar's word once the reader pauses. */
+  function drawGhosts() {
+    if (state.timer || state.cut) return;
+    for (const button of box.querySelectorAll(".pg-bar")) {
+      const id = Number(button.dataset.id);
+      if (/\p{L}$/u.test(state.bpe.decode([id]))) button.querySelector(".pg-ghost").textContent = ghost(id);
+    }
+    state.model.read(state.ids);
+  }
+
   function drawBars() {
     const p = MiniGPT.softmax(state.logits, temperature());
     const list = $(".pg-bars");
     const focused = Array.from(list.querySelectorAll("button")).indexOf(document.activeElement);
     const items = best(p, BARS).map((id) => {
       const button = element("button", { type: "button", className: "pg-bar", title: "append this token" });
+      button.dataset.id = id;
       button.style.setProperty("--p", p[id]);
       button.setAttribute("aria-label", `append \u201c${visible(id).replace(/\u00b7/g, " ")}\u201d, ${percent(p[id])}`);
       button.append(
-        element("span", { className: "pg-word", textContent: visible(id) }),
+        element("span", { className: "pg-word", textContent: visible(id) },
+          element("span", { className: "pg-ghost", ariaHidden: "true" })),
         element("span", { className: "pg-fill" }),
         element("span", { className: "pg-percent", textContent: percent(p[id]) }));
       button.onclick = () => { stop(); append(id); };
@@ -116,6 +142,8 @@
     });
     list.replaceChildren(...items);
     if (focused >= 0) list.querySelectorAll("button")[focused].focus();
+    clearTimeout(state.pause);
+    state.pause = setTimeout(drawGhosts, 180);
   }
 
   /** Appends one token to the text; the end of a story starts a new paragraph of silence: it stops the writing. */
@@ -245,7 +273,6 @@
     clearTimeout(state.timer);
     state.timer = 0;
     $(".pg-write").textContent = "Write on";
-    $(".pg-write").setAttribute("aria-pressed", "false");
   }
 
   function write() {
@@ -256,7 +283,6 @@
     }
     say("Writing.");
     $(".pg-write").textContent = "Stop";
-    $(".pg-write").setAttribute("aria-pressed", "true");
     let left = 400;
     const next = () => {
       const id = MiniGPT.draw(MiniGPT.softmax(state.logits, temperature()), Math.random());
@@ -271,8 +297,7 @@
 
   function showTemperature() {
     const t = temperature();
-    const mood = t < 0.4 ? "safe" : t < 0.9 ? "steady" : t <= 1.1 ? "as trained" : t < 1.5 ? "bold" : "wild";
-    $(".pg-degree").textContent = `${t.toFixed(1)} \u00b7 ${mood}`;
+    $(".pg-degree").textContent = t.toFixed(1);
     if (state.model) drawBars();
   }
 
