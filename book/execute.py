@@ -11,7 +11,7 @@ NOT_RUN = "nbval-skip"  # live widgets: committed unrun
 
 def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, skip_cells_with_tag=NOT_RUN,
+    NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, skip_cells_with_tag=NOT_RUN, coalesce_streams=True,
                    resources={"metadata": {"path": str(path.parent)}}).execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.pop("language_info", None)
