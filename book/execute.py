@@ -1,4 +1,4 @@
-"""Run notebooks from top to bottom and store their outputs in place, without timings or widget state: python book/execute.py FILE ..."""
+"""Run notebooks from top to bottom and store their outputs, without timings or widget state: python book/execute.py FILE ..."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,9 @@ NOT_RUN = "nbval-skip"  # live widgets: committed unrun
 
 def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, skip_cells_with_tag=NOT_RUN, coalesce_streams=True,
-                   resources={"metadata": {"path": str(path.parent)}}).execute()
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", record_timing=False, coalesce_streams=True,
+                            skip_cells_with_tag=NOT_RUN, resources={"metadata": {"path": str(path.parent)}})
+    client.execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.pop("language_info", None)
     for cell in notebook.cells:
