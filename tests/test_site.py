@@ -236,6 +236,8 @@ def test_page_bpe_equals_the_package(playground):
     texts = HOSTILE + strange(2000)
     found = playground.evaluate("texts => texts.map(t => minigptPage.bpe.encode(t))", texts)
     assert found == [bpe.encode(text) for text in texts]
+    found_words = playground.evaluate("texts => texts.map(t => minigptPage.bpe.split(t))", texts)
+    assert found_words == [bpe.pre_tokenize(text) for text in texts]  # this vocabulary merges little beyond ASCII
     back = playground.evaluate("all => all.map(ids => minigptPage.bpe.decode(ids))", found)
     assert back == texts
     cut = [[i] for i in range(256)] + [[1, 200, 130], [bpe.eos_id]]  # bytes that are no characters
@@ -322,8 +324,9 @@ def test_playground_works_by_keyboard(playground):
     page.keyboard.press("ArrowLeft")
     assert "pg-query" in focus() and page.locator(".pg-future").count() == 1
     page.focus(".pg-radio:checked")
-    page.keyboard.press("ArrowLeft")
-    assert "Layer 4, head" in page.inner_text(".pg-reading") or "Layer 3" in page.inner_text(".pg-reading")
+    before = page.inner_text(".pg-reading")
+    page.keyboard.press("ArrowRight")
+    assert re.match(r"Layer \d, head \d: ", before) and page.inner_text(".pg-reading")[:16] != before[:16]
 
 
 def test_playground_shows_text_as_text(playground):

@@ -28,9 +28,14 @@
       this.cache = new Map();
     }
 
+    /** The words of a text: merges never cross from one to the next. */
+    split(text) {
+      return text.match(PIECES) || [];
+    }
+
     encode(text) {
       const ids = [];
-      for (const [piece] of text.matchAll(PIECES)) {
+      for (const piece of this.split(text)) {
         let found = this.cache.get(piece);
         if (!found) {
           found = this.merge(piece);

@@ -6,7 +6,7 @@
   const base = document.currentScript.src.replace(/[^/]*$/, "");
   const $ = (selector) => box.querySelector(selector);
   const text = $("textarea");
-  const state = { model: null, bpe: null, ids: [], shown: [], view: null, layer: 0, head: 0, picked: null, timer: 0 };
+  const state = { model: null, bpe: null, ids: [], layer: 0, head: 0, picked: null, timer: 0 };
   const BARS = 8;
 
   function element(tag, properties = {}, ...children) {
@@ -50,7 +50,8 @@
     }
     globalThis.minigptPage = { model: state.model, bpe: state.bpe };
     box.dataset.state = "ready";
-    state.layer = state.model.n_layer - 1;
+    state.model.read(tokens().slice(-state.model.n_positions));
+    [state.layer, state.head] = liveliest();
     buildHeads();
     $(".pg-status").textContent = "";
     for (const control of box.querySelectorAll("[disabled]")) control.disabled = false;
@@ -59,10 +60,9 @@
 
   // ---- one update: encode, read, draw
 
-  /** The text's tokens after the end-of-story mark that every training story followed; the last n_positions. */
+  /** The text's tokens after the end-of-story mark, which every training story followed. */
   function tokens() {
-    const ids = [state.bpe.specials["<|endoftext|>"], ...state.bpe.encode(text.value)];
-    return ids;
+    return [state.bpe.specials["<|endoftext|>"], ...state.bpe.encode(text.value)];
   }
 
   function update() {
@@ -71,7 +71,7 @@
     state.cut = Math.max(0, ids.length - state.model.n_positions);
     state.ids = ids.slice(-state.model.n_positions);
     state.logits = state.model.read(state.ids);
-    if (state.picked === null || state.picked >= state.ids.length) state.picked = null;
+    if (state.picked >= state.ids.length) state.picked = null;
     drawBars();
     drawTokens();
     drawHeads();
@@ -91,13 +91,8 @@
     return Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, n);
   }
 
-  function percent(p) {
-    return p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`;
-  }
-
-  function temperature() {
-    return Number($(".pg-temperature").value);
-  }
+  const percent = (p) => (p >= 0.0995 ? `${Math.round(100 * p)} %` : `${(100 * p).toFixed(1)} %`);
+  const temperature = () => Number($(".pg-temperature").value);
 
   /** How the word that a token begins would most likely go on; the model is left as it was found. */
   function ghost(id) {
@@ -146,7 +141,7 @@
     state.pause = setTimeout(drawGhosts, 180);
   }
 
-  /** Appends one token to the text; the end of a story starts a new paragraph of silence: it stops the writing. */
+  /** Appends one token to the text; false, and nothing appended, where the model ends its story. */
   function append(id) {
     if (state.bpe.names.has(id)) {
       say("The model ended its story here.");
@@ -157,6 +152,19 @@
     state.picked = null;
     update();
     return true;
+  }
+
+  /** The head that now looks most firmly at one earlier token: a good first one to see. */
+  function liveliest() {
+    const layers = state.model.attention.at(-1);
+    let found = [0, 0];
+    let most = 0;
+    layers.forEach((heads, layer) => heads.forEach((weights, head) => {
+      for (let t = 1; t + 1 < weights.length; t++) {
+        if (weights[t] > most) [most, found] = [weights[t], [layer, head]];
+      }
+    }));
+    return found;
   }
 
   // ---- tokens coloured by one head's attention
