@@ -11,7 +11,8 @@ import transformers
 
 from minigpt import BPE, GPT
 
-TEXT = "".join(f"The {a} {b} sat on the {c}. " for a in ("old", "red", "shy") for b in ("cat", "fox", "hen") for c in ("mat", "wall")) * 30
+TEXT = "".join(f"The {a} {b} sat on the {c}. "
+               for a in ("old", "red", "shy") for b in ("cat", "fox", "hen") for c in ("mat", "wall")) * 30
 
 
 def minigpt(folder, *arguments, **environment):
@@ -98,4 +99,4 @@ def test_a_long_prompt_and_an_empty_one(run):
 def test_help_helps(tmp_path):
     for command in ("pretrain", "generate"):
         text = minigpt(tmp_path, command, "--help").stdout
-        assert "--seed" in text and "--model" in text or "--data" in text
+        assert "--seed" in text and ("--model" in text or "--data" in text)
