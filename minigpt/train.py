@@ -292,6 +292,7 @@ def read_log(folder: str | Path) -> list[dict]:
 
 
 def write_log(folder: Path, log: list[dict]) -> None:
+    """Write log.jsonl whole, so that a kill leaves the old one or the new one."""
     text = "".join(json.dumps(row) + "\n" for row in log)
     partial = folder / "log.jsonl.partial"
     partial.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,63 @@
+"""The package's shape: modules import downwards only, stay short, and say what they do; the wrong package is recognised."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+
+import dev
+
+ORDER = ["paper", "results", "viz", "world_grammar", "world_words", "world_things", "world_own", "world_sentences", "world_village",
+         "world_voyage", "world_tasks", "world", "hub", "bpe_core", "bpe", "data", "ngram", "weights", "model", "generate",
+         "checkpoint", "train", "__main__"]
+NO_TORCH = {"paper", "results", "viz", "hub", "bpe_core", "bpe", "ngram"} | {name for name in ORDER if name.startswith("world")}
+MODULES = sorted((dev.ROOT / "minigpt").glob("*.py"))
+BY_NAME = pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@BY_NAME
+def test_modules_import_only_from_those_before_them(path):
+    if path.stem == "__init__":
+        return
+    names = imported(ast.parse(path.read_text(encoding="utf-8")))
+    allowed = set(ORDER[:ORDER.index(path.stem)])
+    ours = {name.split(".")[1] for name in names if name.startswith("minigpt.")}
+    if path.stem != "__main__":
+        assert ours <= allowed, f"{path.stem} imports {ours - allowed}"
+    if path.stem in NO_TORCH:
+        assert not [name for name in names if name.split(".")[0] == "torch"]
+
+
+@BY_NAME
+def test_files_and_functions_stay_short_and_public_ones_are_explained(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= 350 and ast.get_docstring(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < 60, f"{node.name} is long"
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_") and path.stem != "__main__":
+            assert ast.get_docstring(node), f"{path.stem}.{node.name} has no docstring"
+
+
+def test_a_chapter_recognises_the_strangers_package(tmp_path):
+    (tmp_path / "minigpt.py").write_text("'''a chat client'''\n")
+    cell = dev.FIRST_CELL.format(address="x").replace("%pip", "pass  #")
+    run = subprocess.run([sys.executable, "-c", cell], cwd=tmp_path, capture_output=True, text=True,
+                         env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert run.returncode and run.stderr.splitlines()[-1].startswith("ImportError: another project's minigpt is installed")
+    right = subprocess.run([sys.executable, "-c", cell], cwd=dev.ROOT, capture_output=True, text=True)
+    assert right.returncode == 0 and not right.stdout
