@@ -1,6 +1,5 @@
 """The scoreboard's HTML, from the records in ``book/results``."""
 
-import json
 from html import escape
 
 HEADLINE = "05-words"  # the shipped model and the best n-gram on the same held-out stories
@@ -33,7 +32,7 @@ def paper_section(name: str, links: dict[int, str]) -> str:
         number = f'<a href="{links[chapter]}">{chapter:02d}</a>' if chapter in links else f"{chapter:02d}"
         title = f'{escape(entry.where)} <span class="what">{escape(entry.caption)}</span>'
         missing = f'<span class="not-yet">{results.NOT_YET}</span>'
-        numbers = "<br>".join(f"{row}: {', '.join(values)}" for row, values in printed.items())
+        numbers = "<br>".join(f"{row.rstrip(':')}: {', '.join(values)}" for row, values in printed.items())
         rows.append([title, number, numbers or "no numbers", "<br>".join(ours) or missing])
     return table(["Where", "Chapter", "The paper", "Ours"], rows)
 
@@ -46,13 +45,22 @@ def summary(record) -> str:
     return (record.summary or first or "see the record") + (" (stale)" if record.stale else "")
 
 
-def one_record(record) -> str:
-    """A folded record: the summary, then everything that it carries."""
+def plain(value) -> str:
+    """A record's value as HTML: curves in a few words, tables line by line."""
     from minigpt import results
 
-    def plain(value):
-        return escape(json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else results.show(value))
+    if isinstance(value, dict):
+        return ", ".join(f"{escape(str(key))} {plain(part)}" for key, part in value.items())
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        return "<br>".join(map(plain, value))
+    if isinstance(value, list) and len(value) > 3 and all(isinstance(part, list) for part in value):
+        first, last = (", ".join(f"{number:g}" for number in value[end]) for end in (0, -1))
+        return f"{len(value)} points, from ({first}) to ({last})"
+    return escape(results.show(value))
 
+
+def one_record(record) -> str:
+    """A folded record: the summary, then everything that it carries."""
     about = {"Command": f"<code>{escape(record.command)}</code>" if record.command else "",
              "Protocol": escape(record.protocol), "Seeds": escape(", ".join(map(str, record.seeds))),
              "Interval": "" if record.interval in (None, "") else plain(record.interval),
@@ -63,7 +71,7 @@ def one_record(record) -> str:
     rows = [[escape(str(key)), plain(value)] for key, value in record.values.items()]
     facts = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in about.items() if value)
     return (f'<details class="record" id="record-{escape(record.name)}"><summary><code>{escape(record.name)}</code> '
-            f"{escape(summary(record))}</summary><dl>{facts}</dl>{table(['Value', ''], rows)}</details>")
+            f"{escape(summary(record))}</summary><dl>{facts}</dl>{table(['What', 'Value'], rows)}</details>")
 
 
 def all_records() -> str:

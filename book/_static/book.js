@@ -5,6 +5,13 @@
   if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined") {
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   }
+  // A link to something folded opens it.
+  function unfold() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target instanceof HTMLDetailsElement) target.open = true;
+  }
+  addEventListener("DOMContentLoaded", unfold);
+  addEventListener("hashchange", unfold);
   // Paper has nothing to click: what is folded is opened for printing and folded again afterwards.
   let opened = [];
   addEventListener("beforeprint", () => {
