@@ -87,7 +87,7 @@ def stream(model: GPT, ids: Tensor, max_new_tokens: int, temperature: float = 1.
     u = torch.rand(max_new_tokens, len(ids), generator=_generator(seed)).to(ids.device)
     store = KVCache(model.config, len(ids), model.wte.weight) if cache else None
     fast = compiled_step(model) if compile and cache and len(ids) == 1 else None
-    new = ids = ids[:, -window:]
+    new = ids
     for step in range(max_new_tokens):
         if store is not None and store.length + new.shape[1] > window:
             store = None
