@@ -117,7 +117,8 @@ def unrun(path: Path) -> bool:
 def build() -> None:
     """Execute what is not executed, then build the site; warnings are errors."""
     execute([path for path in NOTEBOOKS if unrun(path)])
-    must(PYTHON, "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-q", PYTHONWARNINGS="ignore")
+    jupyter_book = "from jupyter_book.cli.main import main; main()"  # it has no `python -m` form, and its script's path varies
+    must(PYTHON, "-c", jupyter_book, "build", ".", "-W", "--keep-going", "-q", PYTHONWARNINGS="ignore")
     if not (SITE / "index.html").is_file():
         sys.exit(f"the build left no {SITE / 'index.html'}")
 
