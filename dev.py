@@ -36,7 +36,7 @@ import minigpt
 
 if not hasattr(minigpt, "BOOK"):
     raise ImportError("another project's minigpt is installed: pip uninstall minigpt, then install the book's (see its README)")"""
-BADGE = "<!-- colab --> [![Open in Colab](../book/_static/colab.svg)]({colab})"
+BADGE = "[![Open in Colab](../book/_static/colab.svg)]({colab}) <!-- colab -->"  # a comment in front would make it a block of HTML
 
 
 def run(*command, **environment) -> int:
@@ -86,7 +86,8 @@ def stamp(check: bool = False) -> list[str]:
         book = json.loads(text)
         colab = f"https://colab.research.google.com/github/{github}/blob/main/notebooks/{path.name}"
         title, first = book["cells"][0], book["cells"][1]
-        title["source"] = re.sub(r"<!-- colab -->.*", BADGE.format(colab=colab), "".join(title["source"])).splitlines(True)
+        badge = re.sub(r".*<!-- colab -->.*", BADGE.format(colab=colab), "".join(title["source"]))
+        title["source"] = badge.splitlines(True)
         first["source"] = FIRST_CELL.format(address=address()).splitlines(True)
         first["metadata"]["tags"] = ["colab", "hide-cell"]
         new = json.dumps(book, indent=1, ensure_ascii=False) + "\n"
