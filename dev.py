@@ -1,6 +1,7 @@
-"""Everything the book's makers and readers type: `python dev.py book`, `test`, `bench`. Needs Python 3.11-3.13 and pip, nothing else.
+"""What the book's readers and makers type: python dev.py book, test, bench, execute, stamp, clean.
 
-`make book` is the same as `python dev.py book`. The first call makes the environment .venv (a few minutes); later ones take seconds.
+It needs Python 3.11-3.13 and pip, nothing else; `make book` is the same as `python dev.py book`. The first call makes the
+environment .venv (a few minutes); later ones take seconds.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def must(*command, **environment) -> None:
 def environment(*requirements: str) -> None:
     """Make .venv with the pinned packages of requirements.txt and of the files named, unless it already has them."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        sys.exit(f"the book needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}. Try: py -3.12 dev.py / python3.12 dev.py")
+        sys.exit(f"the book needs Python 3.11, 3.12 or 3.13, and this is {sys.version.split()[0]}; try python3.12 dev.py")
     wanted = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in ("requirements.txt", *requirements)}
     ready = VENV / "ready.json"
     done = json.loads(ready.read_text()) if ready.is_file() and PYTHON.is_file() else {}
@@ -90,6 +91,7 @@ def stamp(check: bool = False) -> list[str]:
         title["source"] = badge.splitlines(True)
         first["source"] = FIRST_CELL.format(address=address()).splitlines(True)
         first["metadata"]["tags"] = ["colab", "hide-cell"]
+        book["metadata"] = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
         new = json.dumps(book, indent=1, ensure_ascii=False) + "\n"
         if json.loads(new) != json.loads(text):
             changed.append(path.name)
