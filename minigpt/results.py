@@ -211,15 +211,6 @@ class Table:
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join([text for text in (self.caption,) if text] + lines + [text for text in (self.note,) if text])
 
-    def markdown(self):
-        """The table in Markdown, cells escaped."""
-
-        def line(cells):
-            escaped = (re.sub(r"([\\|<>`*_\[\]$])", r"\\\1", " ".join(cell.split())) for cell in cells)
-            return "| " + " | ".join(escaped) + " |"
-
-        return "\n".join([line(self.columns), "|" + " --- |" * len(self.columns), *map(line, self.rows)]) + "\n"
-
     def _repr_html_(self):
         caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.columns)

@@ -155,7 +155,6 @@ def test_table_html_is_escaped_and_accessible():
     table = results.Table(["", nasty], [[nasty, nasty]], caption=nasty, note=nasty)
     cells = Cells(table._repr_html_()).found
     assert cells["caption"] == cells["td"] == cells["p"] == [nasty] and nasty in cells["th"]
-    assert "\\<script\\>" in table.markdown() and "a\\|b" in results.Table(["a|b"], [["x\ny"]]).markdown()
     with pytest.raises(ValueError, match="2 cells"):
         results.Table(["one"], [[1, 2]])
 
