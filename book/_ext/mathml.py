@@ -88,7 +88,7 @@ def visit_inline(self, node: nodes.math) -> None:
 def visit_block(self, node: nodes.math_block) -> None:
     label = node.get("label")
     name = f' id="equation-{label}"' if label else ""
-    self.body.append(f'<div class="equation"{name} tabindex="0" role="group" aria-label="equation">')
+    self.body.append(f'<div class="equation"{name}>')
     self.body.append(mathml(node.astext(), "block", node))
     if node.get("number"):
         self.body.append(f'<span class="eqno">({node["number"]})')

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 MODEL_FILE = "minigpt-world.js"
 GENERATED = ("book/welcome", "book/scoreboard", "book/reference")  # made from files that Sphinx does not watch
 UNUSED = ("**/*.map", "vendor/**/*.*", "*-macros.html")
+BARE_TABLE = re.compile(r'<table(?! class="table).*?</table>', re.DOTALL)  # the theme puts its own into a box that scrolls
 OPENINGS = ("It was a windy Saturday. Nora and her brother Karl were in the",
             "Victor was a courier from Oakham. One frosty morning, he found",
             '"Look at that drill," said')
@@ -134,7 +136,8 @@ def page_files(app, page, template, context, doctree):
         context[kind][:] = [item for item in context.get(kind, ())
                             if not any(name in str(item).lower() + script(item) for name in unused)]
     context["header_buttons"] = [button for button in context.get("header_buttons", ()) if keep(button)]
-    context["body"] = context.get("body", "").replace(' role="list" class="citation-list"', ' class="citation-list"')
+    body = context.get("body", "").replace(' role="list" class="citation-list"', ' class="citation-list"')
+    context["body"] = BARE_TABLE.sub(r'<div class="pst-scrollable-table-container">\g<0></div>', body)
     if page == "book/welcome":
         app.add_css_file("landing.css")
         app.add_js_file("minigpt.js", loading_method="defer")

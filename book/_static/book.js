@@ -12,6 +12,15 @@
   }
   addEventListener("DOMContentLoaded", unfold);
   addEventListener("hashchange", unfold);
+  // What scrolls sideways can be reached and scrolled by keyboard.
+  function reachable() {
+    for (const box of document.querySelectorAll("article :is(.pst-scrollable-table-container, .equation, pre, .output)")) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    }
+  }
+  addEventListener("load", reachable);
+  addEventListener("resize", reachable);
+  addEventListener("toggle", reachable, true);
   // Paper has nothing to click: what is folded is opened for printing and folded again afterwards.
   let opened = [];
   addEventListener("beforeprint", () => {
