@@ -333,3 +333,5 @@ def test_playground_shows_text_as_text(playground):
     playground.fill("#pg-text", "<img src=x onerror=alert(1)> " * 40)
     playground.wait_for_function("document.querySelector('.pg-surprise').textContent.includes('last 128')")
     assert playground.locator(".playground img").count() == 0
+    assert playground.evaluate("JSON.stringify(minigptPage.model.ids) === JSON.stringify("
+                               "minigptPage.bpe.encode(document.querySelector('#pg-text').value).slice(-128))")
