@@ -11,5 +11,6 @@ if __name__ == "__main__":
             model = GPT(GPTConfig.preset(preset))
         values[name] = {"parameters": model.n_params(), "layers": model.config.n_layer, "d_model": model.config.n_embd}
     results.save("gpt2-table2-paper", values, "python book/studies/architecture.py",
-                 protocol="parameters of the released configurations, a tied head counted once", depends=["minigpt.model", "minigpt.paper"],
+                 protocol="parameters of the released configurations, a tied head counted once",
+                 depends=["minigpt.model", "minigpt.paper"],
                  summary=", ".join(f"{name}: {row['parameters']:,}" for name, row in values.items()))
