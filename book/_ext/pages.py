@@ -91,6 +91,11 @@ class Headline(Raw):
         return scores.headline()
 
 
+class ChapterTimes(Raw):
+    def make(self, root: Path, config) -> str:
+        return scores.chapter_times()
+
+
 class Scoreboard(Raw):
     """The part of the scoreboard that its argument names: GPT-1, GPT-2 or records."""
 
@@ -186,6 +191,7 @@ def setup(app):
     app.add_directive("playground", Playground)
     app.add_directive("scoreboard-headline", Headline)
     app.add_directive("scoreboard", Scoreboard)
+    app.add_directive("chapter-times", ChapterTimes)
     app.add_directive("clone", Clone)
     app.connect("config-inited", follow_system)
     app.connect("env-get-outdated", outdated)

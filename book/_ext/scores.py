@@ -108,3 +108,16 @@ def source_bits() -> float:
     pairs = [(world.story_bits(i, split="test"), len(world.story(i, split="test").encode()))
              for i in range(HEADLINE_STORIES)]
     return sum(bits for bits, _ in pairs) / sum(size for _, size in pairs)
+
+
+def chapter_times() -> str:
+    """How long each chapter computes, from the record of book/studies/times.py."""
+    from minigpt import results
+
+    if "chapter-times" not in results.names():
+        return f'<p class="not-yet">{results.NOT_YET.capitalize()}.</p>'
+    record = results.load("chapter-times")
+    columns = list(next(iter(record.values.values())))
+    rows = [[escape(name), *(f"{times[column]:.0f} s" for column in columns), results.NOT_YET]
+            for name, times in record.values.items()]
+    return table(["Chapter", *map(escape, columns), "Colab"], rows)
