@@ -192,6 +192,14 @@ def test_pages_name_no_other_host(site):
     assert [path.name for path in files if asks.search(path.read_text(encoding="utf-8"))] == []
 
 
+def test_the_sites_fonts_are_used(visit):
+    page, _ = visit("notebooks/03-masked-self-attention.html")
+    loaded = page.evaluate("document.fonts.ready.then(all => [...all].filter(face => face.status === 'loaded')"
+                           ".map(face => face.family.replaceAll('\"', '') + face.weight + face.style[0]))")
+    assert set(loaded) >= {"Source Serif400n", "Source Serif400i", "Source Serif600n", "STIX Two Mathnormaln",
+                           "Font Awesome 6 Free900n", "Font Awesome 6 Brands400n"}
+
+
 def test_search_finds_from_the_disk(visit):
     page, seen = visit("search.html?q=attention")
     page.wait_for_selector("#search-results li a[href*=glossary]", timeout=10_000)
