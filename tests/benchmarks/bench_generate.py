@@ -1,4 +1,4 @@
-"""Generation with a KV cache, batch 1, greedy: ours and transformers', fp32 and bf16 weights, the same shapes."""
+"""Generation with a KV cache, batch 1, greedy: ours, ours with a compiled step, and transformers', fp32 and bf16 weights."""
 
 import torch
 
@@ -8,11 +8,15 @@ from tests.benchmarks import race
 SHAPES = {"0.9M": (4, 4, 128, 128, 1024, 100), "124M": (12, 12, 768, 1024, 50257, 60)}  # ..., window, vocabulary, new tokens
 
 
-def ours(shape, dtype):
+def ours(shape, dtype, compile=False):
     layers, heads, width, window, vocabulary, new = shape
     model = GPT(GPTConfig(vocabulary, window, layers, heads, width)).to(dtype).eval()
     ids = torch.randint(vocabulary, (1, 8))
-    return lambda: generate(model, ids, new, temperature=0)
+    return lambda: generate(model, ids, new, temperature=0, compile=compile)
+
+
+def ours_compiled(shape, dtype):
+    return ours(shape, dtype, compile=True)
 
 
 def transformers_gpt2(shape, dtype):
@@ -30,7 +34,7 @@ def main() -> None:
     print(f"generation, batch 1, {torch.get_num_threads()} threads; tokens/s, and ours divided by transformers' in fp32 as shipped")
     for name, shape in SHAPES.items():
         dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
-        makers = {"ours": ours, "transformers": transformers_gpt2}
+        makers = {"ours": ours, "compiled": ours_compiled, "transformers": transformers_gpt2}
         times = race({(m, d): makers[m](shape, dtypes[d]) for m in makers for d in dtypes}, rounds=3)
         rates = {key: shape[-1] / t for key, t in times.items()}
         for (maker, dtype), rate in rates.items():
