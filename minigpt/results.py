@@ -65,6 +65,10 @@ class Record:
         return "\n".join(lines + [f"  {key}: {value}" for key, value in about.items() if value not in ("", [], None)])
 
 
+# Where an installed package carries the book's records, for chapters that run away from the repository (on Colab, say).
+SHIPPED = Path(__file__).resolve().parent / "records"
+
+
 def folder():
     """Where records are kept: $MINIGPT_RESULTS, the repository's book/results, or ./results outside a repository."""
     named = os.environ.get("MINIGPT_RESULTS", "").strip()
@@ -113,6 +117,8 @@ def save(name, values, command="", seeds=(), protocol="", interval=None, depends
 def load(name):
     """The record called `name`. Raises FileNotFoundError if it was never measured, ValueError if it is damaged."""
     path = _path(name)
+    if not path.is_file() and (SHIPPED / path.name).is_file():
+        path = SHIPPED / path.name
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return Record(**{key: found[key] for key in Record.__dataclass_fields__})

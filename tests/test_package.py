@@ -4,10 +4,12 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 import dev
+from minigpt import results
 
 ORDER = ["paper", "results", "viz", "world_grammar", "world_words", "world_things", "world_own", "world_sentences", "world_village",
          "world_voyage", "world_tasks", "world", "hub", "bpe_core", "bpe", "data", "ngram", "weights", "model", "generate",
@@ -61,3 +63,17 @@ def test_a_chapter_recognises_the_strangers_package(tmp_path):
     assert run.returncode and run.stderr.splitlines()[-1].startswith("ImportError: another project's minigpt is installed")
     right = subprocess.run([sys.executable, "-c", cell], cwd=dev.ROOT, capture_output=True, text=True)
     assert right.returncode == 0 and not right.stdout
+
+
+def test_an_installed_package_carries_the_books_records(tmp_path, monkeypatch):
+    """Away from the repository (on Colab) the chapters still find what was measured; a record of one's own goes first."""
+    settings = tomllib.loads((dev.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    assert settings["package-dir"]["minigpt.records"] == "book/results" and "minigpt.records" in settings["packages"]
+    monkeypatch.setenv("MINIGPT_RESULTS", str(tmp_path))
+    monkeypatch.setattr(results, "SHIPPED", tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match="not yet measured"):
+        results.load("05-words")
+    monkeypatch.setattr(results, "SHIPPED", dev.ROOT / "book" / "results")
+    assert results.load("05-words").values["test"]["GPT"] > 0
+    results.save("05-words", {"mine": 1.0})
+    assert results.load("05-words").values == {"mine": 1.0}
