@@ -41,7 +41,7 @@ def summary(record) -> str:
     from minigpt import results
 
     first = ", ".join(f"{key} {results.show(value)}" for key, value in list(record.values.items())[:3]
-                      if not isinstance(value, dict))
+                      if not isinstance(value, (dict, list)))
     return (record.summary or first or "see the record") + (" (stale)" if record.stale else "")
 
 
