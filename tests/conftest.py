@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from minigpt import BPE, world
+
 
 def folder(variable: str) -> Path:
     """The folder that an environment variable names; skips without it, fails when the checks are required."""
@@ -27,3 +29,14 @@ def mirror() -> Path:
 def checks() -> Path:
     """A folder of independent reference outputs."""
     return folder("MINIGPT_CHECKS")
+
+
+@pytest.fixture(scope="module")
+def stories() -> list[str]:
+    return world.stories(400)
+
+
+@pytest.fixture(scope="module")
+def trained(stories) -> BPE:
+    """A small byte-level vocabulary, trained on `stories`."""
+    return BPE.train(stories, 600)

@@ -41,16 +41,6 @@ def reference():
                              special_tokens={"<|endoftext|>": 50256})
 
 
-@pytest.fixture(scope="module")
-def stories():
-    return world.stories(400)
-
-
-@pytest.fixture(scope="module")
-def trained(stories):
-    return BPE.train(stories, 600)
-
-
 def same(official, reference, text):
     ours, theirs = official.encode(text), reference.encode_ordinary(text)
     assert ours == theirs, f"{text!r}: {ours} against tiktoken's {theirs}"

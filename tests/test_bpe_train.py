@@ -10,17 +10,6 @@ from minigpt import world
 from minigpt.bpe import BPE
 from minigpt.bpe_core import learn_merges, split_gpt2
 
-
-@pytest.fixture(scope="module")
-def stories():
-    return world.stories(400)
-
-
-@pytest.fixture(scope="module")
-def trained(stories):
-    return BPE.train(stories, 600)
-
-
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
