@@ -18,6 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from minigpt import tasks
+
 TOKENS_AT_ONCE = 16_384  # tokens of a batch, padding included: keeps the logits of a large vocabulary within memory
 WORDS = ("negative", "positive")  # the paper's two words, in the order of the labels 0 and 1
 
@@ -147,10 +149,8 @@ def pronoun_full(model, bpe, schemas: Sequence[tuple[str, Sequence[str], str]], 
 
 def schema(text: str, candidates: Sequence[str], pronoun: str = "it") -> tuple[str, list[str], str]:
     """A sentence cut at the last occurrence of its pronoun: (before, the candidates as noun phrases, after)."""
-    before, found, after = text.rpartition(f" {pronoun} ")
-    if not found:
-        raise ValueError(f"no {pronoun!r} stands in {text!r}")
-    return before, [f"the {candidate}" for candidate in candidates], after
+    before, after = tasks.substitution(text, pronoun)
+    return before, [f"the {candidate}" for candidate in candidates], after.lstrip()
 
 
 def relative(score: float, chance: float, best: float) -> float:
