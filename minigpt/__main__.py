@@ -6,17 +6,19 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from minigpt import BPE, GPT, GPTConfig, data, results, viz, weights
+from minigpt import BPE, GPT, data, results, viz, weights
+from minigpt import model as models
 from minigpt import train as training
 from minigpt.generate import stream
 
 WORLD_BYTES = 24_000_000  # of generated stories: more than the laptop model reads in ten minutes of training
-OFFICIAL = {"gpt1": BPE.gpt1, "gpt2": BPE.gpt2, "gpt2-medium": BPE.gpt2, "gpt2-large": BPE.gpt2, "gpt2-xl": BPE.gpt2}
+OFFICIAL = {"gpt1": BPE.gpt1, "gpt1-lstm": BPE.gpt1,
+            "gpt2": BPE.gpt2, "gpt2-medium": BPE.gpt2, "gpt2-large": BPE.gpt2, "gpt2-xl": BPE.gpt2}
 
 
 def pretrain(options) -> None:
@@ -37,8 +39,8 @@ def pretrain(options) -> None:
     tokens, held_out = data.encode(bpe, documents["train"]), data.encode(bpe, documents["validation"])
     bytes_per_token = sum(len(d.encode()) for d in documents["validation"]) / len(held_out)
     torch.manual_seed(options.seed)
-    shape = asdict(GPTConfig.preset(options.preset)) | {"vocab_size": bpe.vocab_size} | _given(options, "dropout")
-    model = GPT(GPTConfig(**shape)).to(device)
+    shape = replace(models.config_of(options.preset), vocab_size=bpe.vocab_size, **_given(options, "dropout"))
+    model = (models.LSTM if options.preset in models.BASELINES else GPT)(shape).to(device)
     config = training.TrainConfig(**_given(
         options, "steps", "seed", "batch_size", "micro_batch", "learning_rate", "warmup", "precision", "compile"))
     say(f"{model.n_params():,} parameters on {device}; {len(tokens):,} training tokens, {len(held_out):,} held out, "
@@ -54,7 +56,7 @@ def pretrain(options) -> None:
         (out / "run.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8", newline="\n")
         _draw(log, out / "curves.png")
         say(f"held out: {log[-1]['val_loss']:.3f} nats per token, {log[-1]['val_bits_per_byte']:.3f} bits per byte")
-        say(f"the model is in {out}; try: python -m minigpt generate --model {out}")
+        say(f"the model is in {out}; try: python -m minigpt {'generate' if isinstance(model, GPT) else 'finetune'} --model {out}")
 
 
 def generate(options) -> None:
@@ -102,7 +104,7 @@ def _tokeniser(options, out: Path, texts: list[str]) -> BPE:
         return BPE.load(options.tokenizer)
     if options.preset in OFFICIAL and not options.vocab_size:
         return OFFICIAL[options.preset]()
-    size = options.vocab_size or GPTConfig.preset(options.preset).vocab_size
+    size = options.vocab_size or models.config_of(options.preset).vocab_size
     print(f"training a vocabulary of {size:,} on the training part", flush=True)
     return BPE.train(texts, size)
 
@@ -135,7 +137,8 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("pretrain", help="train a model on text",
                             description="Train a model on text. Under torchrun the batch is shared among the processes.")
     p.add_argument("--data", default="world", help="'world' (the default), a text file, a folder of text files, or a hub data set")
-    p.add_argument("--preset", default="world", choices=["world", *OFFICIAL], help="the shape of the model (default: world)")
+    p.add_argument("--preset", default="world", choices=["world", "world-lstm", *OFFICIAL],
+                   help="the shape of the model; -lstm: GPT-1's baseline (default: world)")
     p.add_argument("--steps", type=int, help="updates (default 1000)")
     p.add_argument("--out", help="run folder: model, tokeniser, log.jsonl, curves.png, checkpoints (default runs/PRESET-DATA)")
     p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")

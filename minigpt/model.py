@@ -1,7 +1,7 @@
-"""One GPT for both papers: GPT-1's post-norm Transformer decoder and GPT-2's pre-norm one.
+"""One GPT for both papers: GPT-1's post-norm Transformer decoder and GPT-2's pre-norm one; and GPT-1's baseline, an LSTM.
 
 GPT-1 section 3.1 and 4.1; GPT-2 section 2.3. What differs between the papers is a handful of lines, all of them in `Block.forward`,
-`GPT.__init__` (the final norm) and `GPT._init` (the initialisation).
+`GPT.__init__` (the final norm) and `GPT._init` (the initialisation). The LSTM (GPT-1 section 5) is the last class.
 """
 
 import math
@@ -14,6 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minigpt import paper, weights
+
+
+def _sizes(config, *names: str) -> None:
+    kind = type(config).__name__
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{kind}: {name} must be a positive whole number, not {value!r}")
+    if not 0 <= config.dropout < 1:
+        raise ValueError(f"{kind}: dropout must lie in [0, 1), not {config.dropout}")
 
 
 @dataclass(frozen=True)
@@ -37,14 +47,9 @@ class GPTConfig:
     residual_layers: int | None = None
 
     def __post_init__(self):
-        for name in ("vocab_size", "n_positions", "n_layer", "n_head", "n_embd"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"GPTConfig: {name} must be a positive whole number, not {value!r}")
+        _sizes(self, "vocab_size", "n_positions", "n_layer", "n_head", "n_embd")
         if self.n_embd % self.n_head:
             raise ValueError(f"GPTConfig: n_embd {self.n_embd} does not divide into n_head {self.n_head} equal heads")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"GPTConfig: dropout must lie in [0, 1), not {self.dropout}")
 
     @classmethod
     def preset(cls, name: str) -> "GPTConfig":
@@ -56,7 +61,7 @@ class GPTConfig:
 
 
 # The laptop model: small enough to train for a minute, deep enough for the papers' plots over layers to have a shape.
-LAPTOP = dict(vocab_size=1024, n_positions=128, n_layer=4, n_head=4, n_embd=128, dropout=0.0)
+LAPTOP = dict(vocab_size=4096, n_positions=128, n_layer=4, n_head=4, n_embd=128, dropout=0.0)
 
 
 class KVCache:
@@ -161,8 +166,68 @@ class Block(nn.Module):
         return self.ln_2(x + self.drop(self.mlp(x)))
 
 
-class GPT(nn.Module):
+class LanguageModel(nn.Module):
+    """What GPT and the LSTM share. A subclass sets Config (a dataclass), config, wte, lm_head and `hidden(ids)`."""
+
+    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """Mean negative log-likelihood in nats (GPT-1 eq. 1) of targets (batch, time); a target of -100 is left out."""
+        logits = self.lm_head(self.hidden(ids))
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]).float(), targets.reshape(-1))
+
+    def n_params(self) -> int:
+        """How many numbers are learned; a tied head is counted once."""
+        return sum(p.numel() for p in self.parameters())
+
+    def _check(self, ids: Tensor, past: int) -> None:
+        if ids.dim() != 2 or ids.shape[1] == 0:
+            raise ValueError(f"ids must be (batch, time) with at least one token, not {tuple(ids.shape)}")
+        if past + ids.shape[1] > self.config.n_positions:
+            raise ValueError(f"{past + ids.shape[1]} tokens do not fit the context of {self.config.n_positions} positions; "
+                             "pass the last ones, or use generate(), which slides the window")
+        # On a GPU reading the ids back would stall it at every step; there the embedding's own assert catches them.
+        if ids.device.type == "cpu" and not torch.compiler.is_compiling():
+            low, high = ids.aminmax()
+            if low < 0 or high >= self.config.vocab_size:
+                bad = int(low if low < 0 else high)
+                raise ValueError(f"token id {bad} is outside the vocabulary of {self.config.vocab_size} entries")
+
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Write config.json and model.safetensors, transformers reads a GPT's; `dtype` stores them smaller (torch.float16)."""
+        tensors = self.state_dict()
+        if self.config.tie_word_embeddings:
+            del tensors["lm_head.weight"]
+        weights.write(folder, asdict(self.config), tensors, dtype)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, dtype: torch.dtype = torch.float32, **changes):
+        """A shipped checkpoint ('world'), a local folder, or a hub id such as 'openai-community/gpt2', ready to evaluate.
+
+        changes: fields of the configuration to replace, e.g. dropout=0.1 before fine-tuning.
+        Raises FileNotFoundError, ValueError or hub.HubError in one line, also where the folder holds the other kind of model.
+        """
+        config, tensors = weights.read(name)
+        kind = LSTM if "n_units" in config else GPT
+        if not issubclass(cls, kind):
+            raise ValueError(f"{name} holds a model of the other kind; read it with {kind.__name__}.from_pretrained")
+        model = cls(replace(cls.Config(**config), **changes))
+        expected = {k: v.shape for k, v in model.state_dict().items()}
+        if model.config.tie_word_embeddings:
+            tensors["lm_head.weight"] = tensors["wte.weight"]
+        for key, shape in expected.items():
+            if key not in tensors:
+                raise ValueError(f"{name}: the weights lack {key}")
+            if tensors[key].shape != shape:
+                raise ValueError(f"{name}: {key} is {tuple(tensors[key].shape)}, the configuration asks for {tuple(shape)}")
+        if extra := sorted(set(tensors) - set(expected)):
+            raise ValueError(f"{name}: the weights hold {extra[0]}, which this architecture has no place for")
+        model.load_state_dict(tensors)
+        return model.to(dtype).eval()
+
+
+class GPT(LanguageModel):
     """The language model of both papers: learned token and position embeddings, blocks, and a softmax over the vocabulary."""
+
+    Config = GPTConfig
 
     def __init__(self, config: GPTConfig):
         super().__init__()
@@ -219,53 +284,65 @@ class GPT(nn.Module):
         logits = self.lm_head(self.hidden(ids, cache, maps))
         return (logits, maps) if attention_maps else logits
 
-    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Mean negative log-likelihood in nats (GPT-1 eq. 1) of targets (batch, time); a target of -100 is left out."""
-        logits = self.lm_head(self.hidden(ids))
-        return F.cross_entropy(logits.view(-1, logits.shape[-1]).float(), targets.reshape(-1))
 
-    def n_params(self) -> int:
-        """How many numbers are learned; a tied head is counted once."""
-        return sum(p.numel() for p in self.parameters())
+@dataclass(frozen=True)
+class LSTMConfig:
+    """The shape of GPT-1's baseline (section 5): one layer of n_units LSTM cells. Defaults: the paper's, beside a GPT 768 wide."""
 
-    def _check(self, ids: Tensor, past: int) -> None:
-        if ids.dim() != 2 or ids.shape[1] == 0:
-            raise ValueError(f"ids must be (batch, time) with at least one token, not {tuple(ids.shape)}")
-        if past + ids.shape[1] > self.config.n_positions:
-            raise ValueError(f"{past + ids.shape[1]} tokens do not fit the context of {self.config.n_positions} positions; "
-                             "pass the last ones, or use generate(), which slides the window")
-        # On a GPU reading the ids back would stall it at every step; there the embedding's own assert catches them.
-        if ids.device.type == "cpu" and not torch.compiler.is_compiling():
-            low, high = ids.aminmax()
-            if low < 0 or high >= self.config.vocab_size:
-                bad = int(low if low < 0 else high)
-                raise ValueError(f"token id {bad} is outside the vocabulary of {self.config.vocab_size} entries")
+    vocab_size: int = 40478
+    n_positions: int = 512
+    n_embd: int = 768
+    n_units: int = 2048
+    dropout: float = 0.1
+    tie_word_embeddings: bool = True
 
-    def save_pretrained(self, folder: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Write config.json and model.safetensors as transformers reads them; `dtype` stores them smaller, e.g. torch.float16."""
-        tensors = self.state_dict()
-        if self.config.tie_word_embeddings:
-            del tensors["lm_head.weight"]
-        weights.write(folder, asdict(self.config), tensors, dtype)
+    def __post_init__(self):
+        _sizes(self, "vocab_size", "n_positions", "n_embd", "n_units")
 
-    @classmethod
-    def from_pretrained(cls, name: str | Path, dtype: torch.dtype = torch.float32, **changes) -> "GPT":
-        """A shipped checkpoint ('world'), a local folder, or a hub id such as 'openai-community/gpt2', ready to evaluate.
 
-        changes: fields of GPTConfig to replace, e.g. dropout=0.1 before fine-tuning.
-        Raises FileNotFoundError, ValueError or hub.HubError in one line.
-        """
-        config, tensors = weights.read(name)
-        model = cls(replace(GPTConfig(**config), **changes))
-        expected = {k: v.shape for k, v in model.state_dict().items()}
-        if model.config.tie_word_embeddings:
-            tensors["lm_head.weight"] = tensors["wte.weight"]
-        for key, shape in expected.items():
-            if key not in tensors:
-                raise ValueError(f"{name}: the weights lack {key}")
-            if tensors[key].shape != shape:
-                raise ValueError(f"{name}: {key} is {tuple(tensors[key].shape)}, the configuration asks for {tuple(shape)}")
-        if extra := sorted(set(tensors) - set(expected)):
-            raise ValueError(f"{name}: the weights hold {extra[0]}, which this architecture has no place for")
-        model.load_state_dict(tensors)
-        return model.to(dtype).eval()
+class LSTM(LanguageModel):
+    """The same language model with one LSTM layer in place of position embeddings and blocks (GPT-1 section 5).
+
+    There are more units than the embedding is wide, and the tied softmax multiplies by the embedding matrix, so `proj` brings them
+    back to n_embd. There are no positions to learn: a recurrent network reads in order.
+    """
+
+    Config = LSTMConfig
+
+    def __init__(self, config: LSTMConfig):
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.drop = nn.Dropout(config.dropout)
+        self.rnn = nn.LSTM(config.n_embd, config.n_units, batch_first=True)
+        self.proj = nn.Linear(config.n_units, config.n_embd)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        if config.tie_word_embeddings:
+            self.lm_head.weight = self.wte.weight
+        for parameter in self.parameters():  # as GPT-1: N(0, 0.02) weights, zero biases
+            nn.init.normal_(parameter, std=0.02) if parameter.dim() == 2 else nn.init.zeros_(parameter)
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """ids (batch, time) -> what the softmax reads, (batch, time, n_embd)."""
+        self._check(ids, 0)
+        return self.drop(self.proj(self.rnn(self.drop(self.wte(ids)))[0]))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids int64 (batch, time) -> logits (batch, time, vocab_size). Raises ValueError as GPT does."""
+        return self.lm_head(self.hidden(ids))
+
+
+def load(name: str | Path, dtype: torch.dtype = torch.float32, **changes) -> GPT | LSTM:
+    """The model of a folder, shipped checkpoint or hub id, a GPT or an LSTM by its config.json; arguments as from_pretrained."""
+    kind = LSTM if weights.config(name)["model_type"] == "lstm" else GPT
+    return kind.from_pretrained(name, dtype, **changes)
+
+
+# The paper gives its 768-wide model's rival 2048 units: the laptop's 128-wide one gets 344 (the nearest multiple of 8).
+BASELINES = {"gpt1-lstm": dict(),
+             "world-lstm": dict(vocab_size=LAPTOP["vocab_size"], n_positions=128, n_embd=128, n_units=344, dropout=0.0)}
+
+
+def config_of(preset: str) -> GPTConfig | LSTMConfig:
+    """The configuration of any preset: GPTConfig's, or a baseline LSTM ('gpt1-lstm', 'world-lstm')."""
+    return LSTMConfig(**BASELINES[preset]) if preset in BASELINES else GPTConfig.preset(preset)

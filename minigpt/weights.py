@@ -23,6 +23,8 @@ TANH_GELU = {"gpt2": ("activation_function", ("gelu_new", "gelu_pytorch_tanh")),
 
 def to_hub(tensors: dict[str, torch.Tensor], model_type: str) -> dict[str, torch.Tensor]:
     """Our names and orientations -> those of transformers' GPT2LMHeadModel / OpenAIGPTLMHeadModel."""
+    if model_type == "lstm":
+        return {name: tensor.contiguous() for name, tensor in tensors.items()}
     tokens, positions = EMBEDDINGS[model_type]
     ours = {"wte.weight": f"{tokens}.weight", "wpe.weight": f"{positions}.weight"}
     out = {}
@@ -34,6 +36,8 @@ def to_hub(tensors: dict[str, torch.Tensor], model_type: str) -> dict[str, torch
 
 def from_hub(tensors: dict[str, torch.Tensor], model_type: str) -> dict[str, torch.Tensor]:
     """The hub's names and orientations -> ours. The masks that old files carry as `attn.bias` buffers are dropped."""
+    if model_type == "lstm":
+        return dict(tensors)
     tokens, positions = EMBEDDINGS[model_type]
     theirs = {f"{tokens}.weight": "wte.weight", f"{positions}.weight": "wpe.weight"}
     out = {}
@@ -47,7 +51,9 @@ def from_hub(tensors: dict[str, torch.Tensor], model_type: str) -> dict[str, tor
 
 
 def hub_config(config: dict) -> dict:
-    """GPTConfig's fields -> a config.json that transformers reads."""
+    """GPTConfig's fields -> a config.json that transformers reads; LSTMConfig's -> themselves, under a model_type of our own."""
+    if "n_units" in config:
+        return {"model_type": "lstm", **config}
     model_type = "gpt2" if config["pre_norm"] else "openai-gpt"
     architecture = {"gpt2": "GPT2LMHeadModel", "openai-gpt": "OpenAIGPTLMHeadModel"}[model_type]
     activation, names = TANH_GELU[model_type]
@@ -61,8 +67,10 @@ def hub_config(config: dict) -> dict:
 
 
 def our_config(config: dict, where: str) -> dict:
-    """A hub config.json -> GPTConfig's fields; ValueError for anything that is not one of the two papers' architectures."""
+    """A config.json -> GPTConfig's or LSTMConfig's fields; ValueError for an architecture that is not the papers'."""
     model_type = config.get("model_type")
+    if model_type == "lstm":
+        return {k: v for k, v in config.items() if k != "model_type"}
     if model_type not in EMBEDDINGS:
         raise ValueError(f"{where}: model_type {model_type!r} is neither 'gpt2' nor 'openai-gpt'")
     activation, accepted = TANH_GELU[model_type]
@@ -96,32 +104,37 @@ def locate(name: str | Path) -> str | Path:
     return str(name)
 
 
+def _file(name: str | Path, part: str) -> Path:
+    place = locate(name)
+    return place / part if isinstance(place, Path) else hub.path(place, part)
+
+
+def config(name: str | Path) -> dict:
+    """config.json of a model folder, a shipped checkpoint or a hub id, as it stands there."""
+    return json.loads(_text(_file(name, "config.json")))
+
+
 def read(name: str | Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """The configuration and the tensors of a model folder, a shipped checkpoint or a hub id, in our names.
 
     Sharded files are followed through model.safetensors.index.json. Raises FileNotFoundError or ValueError in one line.
     """
-    place = locate(name)
-
-    def file(part: str) -> Path:
-        return place / part if isinstance(place, Path) else hub.path(place, part)
-
-    raw = json.loads(_text(file("config.json")))
-    config = our_config(raw, str(name))
+    place, raw = locate(name), config(name)
+    ours = our_config(raw, str(name))
     parts = ["model.safetensors"]
     if isinstance(place, Path) and (place / "model.safetensors.index.json").is_file():
         index = json.loads(_text(place / "model.safetensors.index.json"))
         parts = sorted(set(index["weight_map"].values()))
     tensors = {}
     for part in parts:
-        path = file(part)
+        path = _file(name, part)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; a model folder holds config.json and model.safetensors")
         try:
             tensors |= load_file(path)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path}: not a whole safetensors file ({error}); fetch or save it again") from None
-    return config, from_hub(tensors, raw["model_type"])
+    return ours, from_hub(tensors, raw["model_type"])
 
 
 def write(folder: str | Path, config: dict, tensors: dict[str, torch.Tensor], dtype: torch.dtype | None = None) -> None:
