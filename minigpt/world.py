@@ -98,7 +98,7 @@ def task(name, split="train", n=None, seed=0, domain="village"):
         cloze          context, answers (2 str)      the index of the ending that fits
         pronoun        text, answers (2 str)         the index of the noun that "it" stands for
         qa             context, question, answers    the index of the right answer
-    The words a test asks about do not occur in training or validation examples, and all occur in the stories.
+    The words that decide an example are different in every split, and all of them occur in the stories.
     domain: "village", or "voyage" for sentiment, entailment, cloze, pronoun and qa in words of that domain.
     Raises ValueError for an unknown task, split or domain.
     """

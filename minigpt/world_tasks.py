@@ -1,8 +1,8 @@
 """The seven labelled tasks of the embedded world, in the shapes of GPT-1's Table 1.
 
 Each asks what the stories' words mean, in sentences that no story contains. The words that decide an example are
-split in two halves: training and validation share one, testing has the other, so that a model which has not read the
-stories cannot know the test's words. Every deciding word goes with both labels equally often.
+divided: half of them for training, a quarter for validation, a quarter for testing, so that a model which has not read
+the stories cannot know the words it is tested on. Every deciding word goes with both labels equally often.
 """
 
 import random
@@ -21,23 +21,26 @@ DESCRIBED = {"person": WORDS["official"], "object": WORDS["furniture"], "place":
 
 
 @cache
-def half(words, split):
-    """The words (a tuple) that `split` may use: one half for training and validation, the other for testing."""
+def share(words, split):
+    """The words (a tuple) that `split` may use: half of them to train, a quarter to validate, a quarter to test.
+
+    Validation has words of its own, since it chooses epochs and rates for words that training has not seen.
+    """
     words = list(words)
     random.Random(f"half of {len(words)}").shuffle(words)
-    middle = len(words) // 2
-    return words[middle:] if split == "test" else words[:middle]
+    middle, end = len(words) // 2, len(words) // 2 + len(words) // 4
+    return {"train": words[:middle], "validation": words[middle:end], "test": words[end:]}[split]
 
 
 def _two_things(rng, world, split):
     """Two categories, and a noun of each."""
     pair = rng.sample(world.CATEGORIES, 2)
-    return pair, [rng.choice(half(category.nouns, split)).text for category in pair]
+    return pair, [rng.choice(share(category.nouns, split)).text for category in pair]
 
 
 def sentiment(rng, world, split, label):
     """Opinions of one mood; 1 = positive."""
-    first, second = rng.sample(half(world.MOODS[1 - label].opinions, split), 2)
+    first, second = rng.sample(share(world.MOODS[1 - label].opinions, split), 2)
     noun = rng.choice(rng.choice(world.CATEGORIES).nouns).text
     building, room, day = (rng.choice(WORDS[kind]) for kind in ("building", "room", "day"))
     text = rng.choice((f"We saw a~ {first} {noun} in the {building}. The {day} was {second}.",
@@ -49,7 +52,7 @@ def sentiment(rng, world, split, label):
 
 def acceptability(rng, world, split, label):
     """Past tense alone and participle after "has" are grammatical (1), the other way round is not (0)."""
-    verb = rng.choice(half(VERBS, split))
+    verb = rng.choice(share(VERBS, split))
     has = rng.random() < 0.5
     form = verb.participle if has == bool(label) else verb.past
     who = f"{rng.choice(('Our', 'My', 'Your'))} {rng.choice(WORDS['official'] + tuple(RELATIVES))}"
@@ -68,7 +71,7 @@ def entailment(rng, world, split, label):
 def paraphrase(rng, world, split, label):
     """Two words of a synonym group (1), or of two groups that describe the same kind of thing (0)."""
     kind = rng.choice(sorted(SYNONYMS))
-    own, other = rng.sample(half(SYNONYMS[kind], split), 2)
+    own, other = rng.sample(share(SYNONYMS[kind], split), 2)
     first, second = rng.sample(own, 2)
     what = f"The {rng.choice(DESCRIBED[kind])} in {rng.choice(WORDS['town'])} was"
     return {"text1": f"{what} {first}.", "text2": f"{what} {second if label else rng.choice(other)}."}
@@ -77,18 +80,18 @@ def paraphrase(rng, world, split, label):
 def cloze(rng, world, split, label):
     """A small story of one mood, and endings of both moods; the label is the index of the fitting one."""
     moods = rng.sample(world.MOODS, 2)
-    first, second = rng.sample(half(moods[label].opinions, split), 2)
+    first, second = rng.sample(share(moods[label].opinions, split), 2)
     name, noun = rng.choice(PEOPLE_NAMES), rng.choice(rng.choice(world.CATEGORIES).nouns).text
     context = (f"{name} went to the {rng.choice(WORDS['building'])} on {rng.choice(WORDS['day'])}. "
                f"There was a~ {first} {noun}. Everything there was {second}.")
-    feelings = [rng.choice(half(mood.feelings, split)) for mood in moods]
+    feelings = [rng.choice(share(mood.feelings, split)) for mood in moods]
     return {"context": articles(context), "answers": [f"{name} was {feeling} in the end." for feeling in feelings]}
 
 
 def pronoun(rng, world, split, label):
     """Two nouns, and a property that only one of them has; the label is its index."""
     pair, nouns = _two_things(rng, world, split)
-    adjective = rng.choice(half(pair[label].adjectives, split))
+    adjective = rng.choice(share(pair[label].adjectives, split))
     where = rng.choice(("next to", "behind", "near", "beside"))
     return {"text": f"The {nouns[0]} was {where} the {nouns[1]}, and it was {adjective}.", "answers": nouns}
 
@@ -107,13 +110,13 @@ VILLAGE_ONLY = ("acceptability", "paraphrase")   # their words are the same in b
 
 
 def examples(name, split, n, seed, domain):
-    """n distinct examples, as many of each label; validation examples do not occur in training either."""
+    """n distinct examples, as many of each label."""
     if domain != "village" and name in VILLAGE_ONLY:
         raise ValueError(f"the task {name!r} exists in the domain 'village' only, not in {domain!r}")
     n = SIZES[split] if n is None else n
     if not isinstance(n, int) or n < 0:
         raise ValueError(f"the number of examples is a whole number from 0 on, not {n!r}")
-    taken = {str(e) for e in examples(name, "train", None, seed, domain)} if split == "validation" else set()
+    taken = set()
     rng = random.Random(f"{domain}/{name}/{split}/{seed}")
     made, repeats = [], 0
     while len(made) < n:
