@@ -20,6 +20,7 @@ import regex
 
 from minigpt import hub
 from minigpt.bpe_core import byte_symbols, gpt1_words, learn_merges, split_gpt1, split_gpt2, token_bytes, valid_text
+from minigpt.bpe_gpt1 import split_openai, splitter, splitter_name
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "<unk>"
@@ -134,8 +135,10 @@ class BPE:
 
     @classmethod
     def gpt1(cls) -> "BPE":
-        """GPT-1's vocabulary of 40,478, from the mirror folder or the hub. Raises hub.HubError if it is in neither."""
-        return cls(*_official("openai-community/openai-gpt"), style="gpt1")
+        """GPT-1's vocabulary of 40,478, from the mirror folder or the hub. Raises hub.HubError if it is in neither.
+        Encoding splits words with ftfy and spaCy, as OpenAI's code does; without them it raises ImportError in one line.
+        """
+        return cls(*_official("openai-community/openai-gpt"), "gpt1", split_openai)
 
     @classmethod
     def load(cls, name_or_folder: str | Path) -> "BPE":
@@ -148,12 +151,12 @@ class BPE:
                 return cls.gpt1() if name == "openai-community/openai-gpt" else cls.gpt2()
             raise FileNotFoundError(f"no vocabulary {name!r}: neither a folder nor 'world' nor {', '.join(OFFICIAL)}")
         vocab, merges = read_files(folder / "vocab.json", folder / "merges.txt")
-        style = "gpt1" if NEWLINE in vocab else "gpt2"
         config = folder / "tokenizer_config.json"
-        if config.is_file():
-            written = _read_json(config).get("tokenizer_class", "")
-            style = "gpt1" if written.startswith("OpenAIGPTTokenizer") else "gpt2"
-        return cls(vocab, merges, style)
+        written = _read_json(config) if config.is_file() else {}
+        kind = written.get("tokenizer_class") or TOKENIZER_CLASS["gpt1" if NEWLINE in vocab else "gpt2"]
+        if kind.startswith(TOKENIZER_CLASS["gpt1"]):
+            return cls(vocab, merges, "gpt1", splitter(written.get("splitter"), len(vocab), config))
+        return cls(vocab, merges)
 
     def save(self, folder: str | Path) -> None:
         """Write vocab.json, merges.txt and tokenizer_config.json, which transformers' AutoTokenizer reads."""
@@ -164,7 +167,7 @@ class BPE:
             config |= {"add_prefix_space": False, "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT,
                        "unk_token": END_OF_TEXT}
         else:
-            config["unk_token"] = UNKNOWN
+            config |= {"unk_token": UNKNOWN, "splitter": splitter_name(self.pre_tokenize)}
         lines = ["#version: 0.2", *(f"{left} {right}" for left, right in self.merges), ""]
         for name, text in (("vocab.json", json.dumps(self.vocab, ensure_ascii=False)),
                            ("merges.txt", "\n".join(lines)),

@@ -103,13 +103,10 @@ def add_specials(model: nn.Module) -> nn.Module:
     """
     old = model.config.vocab_size
     new = type(model)(replace(model.config, vocab_size=old + len(SPECIALS))).to(model.wte.weight)
-    tied = model.lm_head.weight is model.wte.weight
     tensors = model.state_dict()
-    for name in ("wte.weight", "lm_head.weight"):
+    for name in ("wte.weight", "lm_head.weight"):  # tied, the two are one table, and the later copy stays
         rows = torch.empty_like(tensors[name][:1]).repeat(len(SPECIALS), 1)
         tensors[name] = torch.cat([tensors[name], nn.init.normal_(rows, std=paper.fact("gpt1-init-std"))])
-    if tied:
-        tensors["lm_head.weight"] = tensors["wte.weight"]
     new.load_state_dict(tensors)
     return new.train(model.training)
 
