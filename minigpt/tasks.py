@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from minigpt import paper
+from minigpt import paper, viz
 from minigpt.tasks_table import FORMATS, TABLE1, TASKS, THE_WORLDS, Example, Task, get, read, substitution, table
 
 __all__ = ["FORMATS", "METRICS", "SPECIALS", "TABLE1", "TASKS", "THE_WORLDS", "Classifier", "Example", "Task", "add_specials",
-           "collate", "get", "read", "scores", "shares", "special_ids", "substitution", "table", "transform"]
+           "collate", "get", "read", "scores", "shares", "special_ids", "substitution", "table", "transform", "view"]
 SPECIALS = ("_start_", "_delimiter_", "_classify_")  # OpenAI's names; their ids follow the vocabulary's last one, in this order
 METRICS = ("accuracy", "f1", "matthews", "pearson")
 
@@ -71,6 +71,37 @@ def transform(example: Example, fmt: str, encode: Callable[[str], list[int]], st
 
 def _spaced(text: str) -> str:
     return text if not text or text[0].isspace() else f" {text}"
+
+
+HEADS = {
+    "classification": "One linear layer turns the vector at extract into one number for each label.",
+    "entailment": "One linear layer turns the vector at extract into one number for each label.",
+    "similarity": "Both orders are read. The two vectors at extract are added, and one linear layer reads their sum.",
+    "choice": "Each answer has a sequence of its own. One linear layer gives each extract one number; the largest wins.",
+}
+PARTS = {"classification": ("text",), "entailment": ("premise", "hypothesis"), "similarity": ("one text", "the other text"),
+         "choice": ("context", "answer")}
+
+
+def view(cases: Sequence[tuple[str, Example]], bpe, max_length: int = 128) -> viz.View:
+    """The sequences of examples in colour, with the place where the head reads: (task or format, example) each.
+
+    bpe: the tokeniser; max_length: as in `transform`. How many tokens were cut is said below the sequences.
+    """
+    rows, (start, delimiter, extract) = [], special_ids(bpe.vocab_size)
+    names = {start: "start", delimiter: "delimiter", extract: "extract"}
+    for name, example in cases:
+        fmt = name if name in FORMATS and name not in TASKS else get(name).format
+        whole, kept = (transform(example, fmt, bpe.encode, start, delimiter, extract, size) for size in (1 << 30, max_length))
+        cut, coloured = sum(map(len, whole)) - sum(map(len, kept)), []
+        for number, ids in enumerate(kept):
+            border = ids.index(delimiter) if delimiter in ids else len(ids)
+            kinds = ("second", "first") if fmt == "similarity" and number else ("first", "second")
+            coloured.append([(names[token], "special") if token in names else
+                             (viz.readable(bpe.decode_bytes([token])), kinds[place > border]) for place, token in enumerate(ids)])
+        told = f" To fit {max_length} tokens, {cut} were cut from the ends of the longest texts." if cut else ""
+        rows.append((name, PARTS[fmt], coloured, HEADS[fmt] + told))
+    return viz.sequences(rows)
 
 
 def special_ids(vocab_size: int) -> tuple[int, int, int]:

@@ -1,6 +1,6 @@
 """The look of the book's figures, and interactive views that need no kernel.
 
-A view (`attention`, `merges`, `shapes`, `next_tokens`) is an object that Jupyter shows by `_repr_html_`: HTML, SVG and
+A view (`attention`, `merges`, `shapes`, `next_tokens`, `sequences`) is an object that Jupyter shows by `_repr_html_`: HTML, SVG and
 JavaScript in one piece, with its data inside. It works on the static site, in Jupyter and in Colab, with the network
 off, by mouse and by keyboard, and shows every string as text, never as markup. Nothing here imports torch: arrays and
 tensors of any kind are read through numpy.
@@ -212,6 +212,36 @@ def next_tokens(tokens: Sequence[str], probs, vocabulary: Sequence[str] | None =
     return View("next_tokens", {"tokens": tokens, "top": rows}, f"next tokens after {len(tokens)} tokens")
 
 
+def sequences(cases: Iterable) -> View:
+    """The token sequences that examples become, and what a head that reads at some token has seen.
+
+    cases: (name, parts, sequences, note) each. parts: what the first and, if there is one, the second text is called;
+    sequences: lists of (token, kind) with kind "first", "second" or "special", read at their last token unless the
+    reader chooses another; note: a sentence shown below. Raises ValueError for no cases, and for empty sequences.
+    """
+    rows = []
+    for name, parts, found, note in cases:
+        if not found or not all(found):
+            raise ValueError(f"sequences: {name!r} has no tokens to show")
+        kinds = {kind for one in found for _, kind in one}
+        if not kinds <= {"first", "second", "special"}:
+            raise ValueError(f"sequences: {name!r} has tokens of the kinds {sorted(kinds)}; known: first, second, special")
+        rows.append({"name": str(name), "parts": _texts(parts), "note": str(note),
+                     "sequences": [list(map(list, zip(_texts(token for token, _ in one), (kind for _, kind in one), strict=True)))
+                                   for one in found]})
+    if not rows:
+        raise ValueError("sequences: no cases to show")
+    return View("sequences", {"cases": rows}, f"token sequences of {len(rows)} examples")
+
+
+def readable(data: bytes) -> str:
+    """Text where the bytes are text; hexadecimal where they are a piece of a character."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "‹" + data.hex(" ") + "›"
+
+
 # -- reading what was passed --------------------------------------------------------------------------------------
 
 
@@ -263,15 +293,7 @@ def _first_symbols(text, bpe) -> tuple[list[list[str]], dict[str, str]]:
     raw = {token: bpe.decode_bytes([i]) for token, i in bpe.vocab.items()}
     symbol = {data: token for token, data in raw.items() if len(data) == 1}
     spelled = [[symbol[bytes([byte])] for byte in w.encode()] if isinstance(w, str) else list(w) for w in words]
-    return spelled, {token: _readable(data) for token, data in raw.items()}
-
-
-def _readable(data: bytes) -> str:
-    """Text where the bytes are text; hexadecimal where they are a piece of a character."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return "‹" + data.hex(" ") + "›"
+    return spelled, {token: readable(data) for token, data in raw.items()}
 
 
 def _merge(word: list[str], left: str, right: str) -> list[str]:
