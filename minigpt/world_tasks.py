@@ -10,12 +10,11 @@ from functools import cache
 
 from . import world_village, world_voyage
 from .world_grammar import articles
-from .world_words import KIN, PEOPLE, SYNONYMS, VERBS, WORDS
+from .world_words import PEOPLE, SYNONYMS, VERBS, WORDS
 
 SIZES = {"train": 2000, "validation": 400, "test": 500}
 WORLDS = {"village": world_village, "voyage": world_voyage}
 PEOPLE_NAMES = [person.text for person in PEOPLE]
-RELATIVES = sorted(set(KIN["she"] + KIN["he"]))
 DESCRIBED = {"person": WORDS["official"], "object": WORDS["furniture"], "place": WORDS["building"],
              "matter": ("lesson", "journey", "speech", "story", "meeting", "question", "plan", "answer", "game")}
 
@@ -55,8 +54,7 @@ def acceptability(rng, world, split, label):
     verb = rng.choice(share(VERBS, split))
     has = rng.random() < 0.5
     form = verb.participle if has == bool(label) else verb.past
-    who = f"{rng.choice(('Our', 'My', 'Your'))} {rng.choice(WORDS['official'] + tuple(RELATIVES))}"
-    return {"text": f"{who} {'has ' if has else ''}{form} {rng.choice(verb.ends)}."}
+    return {"text": f"The new {rng.choice(WORDS['official'])} {'has ' if has else ''}{form} {rng.choice(verb.ends)}."}
 
 
 def entailment(rng, world, split, label):
@@ -93,7 +91,7 @@ def pronoun(rng, world, split, label):
     pair, nouns = _two_things(rng, world, split)
     adjective = rng.choice(share(pair[label].adjectives, split))
     where = rng.choice(("next to", "behind", "near", "beside"))
-    return {"text": f"The {nouns[0]} was {where} the {nouns[1]}, and it was {adjective}.", "answers": nouns}
+    return {"text": f"The {nouns[0]} was {where} the {nouns[1]}, and it was very {adjective}.", "answers": nouns}
 
 
 def qa(rng, world, split, label):
