@@ -107,6 +107,27 @@ def test_collate_pads_on_the_right_and_points_at_extract():
             collate(bad)
 
 
+def test_the_view_shows_the_sequences_that_the_model_reads():
+    bpe = BPE.load("world")
+    cases = [("similarity", Example(("one _start_", "two"))), ("qa", Example(("a cat", "which?"), ("b", "c"))),
+             ("sentiment", Example(("x" * 99,)))]
+    shown = tasks.view(cases, bpe, 40).data["cases"]
+    for (name, example), one in zip(cases, shown, strict=True):
+        fmt = name if name in tasks.FORMATS else tasks.get(name).format
+        expected = transform(example, fmt, bpe.encode, *tasks.special_ids(bpe.vocab_size), 40)
+        assert [len(ids) for ids in expected] == [len(tokens) for tokens in one["sequences"]]
+        for ids, tokens in zip(expected, one["sequences"], strict=True):
+            assert [kind == "special" for _, kind in tokens] == [token >= bpe.vocab_size for token in ids]
+            plain = [token for token in ids if token < bpe.vocab_size]
+            assert "".join(token for token, kind in tokens if kind != "special") == bpe.decode(plain)
+    one, other = shown[0]["sequences"]
+    assert [t for t, kind in one if kind == "first"] == [t for t, kind in other if kind == "first"]  # the colour goes with the text
+    assert "".join(t for t, kind in other if kind == "second") == " two" and other[1][1] == "second"
+    assert shown[1]["parts"] == ["context", "answer"] and "were cut" not in shown[1]["note"]
+    whole = transform(cases[2][1], "classification", bpe.encode, 0, 0, 0, 1000)[0]
+    assert f"To fit 40 tokens, {len(whole) - 40} were cut" in shown[2]["note"]
+
+
 # -- the model with three more tokens, and the head -----------------------------------------------------------------------------
 
 SMALL = dict(vocab_size=60, n_positions=24, n_layer=2, n_head=2, n_embd=16, dropout=0.0)

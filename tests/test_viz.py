@@ -28,11 +28,15 @@ def some_attention(count, layers=2, heads=3, seed=0):
 
 def some_views():
     rows = [[(token, 0.5), (" ball", 0.25)] for token in TOKENS]
+    tokens = [("start", "special"), *((token, "first") for token in TOKENS), ("extract", "special")]
+    pair = [("a", "first"), ("delimiter", "special"), ("b", "second")]
     return {"attention": viz.attention(TOKENS, some_attention(len(TOKENS)), query=2),
             "merges": viz.merges(["low", "lower", "<b>", *HOSTILE], [("l", "o"), ("lo", "w"), ("e", "r"), ("<", "b")]),
             "shapes": viz.shapes([("x", {"batch": 2, "time": 8, "width": 128}, "a note"),
                                   (HOSTILE[1], (8, 8), HOSTILE[0]), ("loss", (1,))]),
-            "next_tokens": viz.next_tokens(TOKENS, rows)}
+            "next_tokens": viz.next_tokens(TOKENS, rows),
+            "sequences": viz.sequences([("one", ("a text",), [tokens], "note"),
+                                        (HOSTILE[1], ("context", HOSTILE[0]), [pair, pair], HOSTILE[1])])}
 
 
 KINDS = list(some_views())
@@ -110,6 +114,10 @@ def test_attention_reads_tensors_lists_and_arrays():
     (lambda: viz.shapes([("x", ())]), "no axes"),
     (lambda: viz.next_tokens("ab", [[("c", 1.0)]]), "1 rows of probabilities for 2 tokens"),
     (lambda: viz.next_tokens("ab", np.ones((2, 3)), vocabulary="cd"), "vocabulary of 2"),
+    (lambda: viz.sequences([]), "no cases"),
+    (lambda: viz.sequences([("x", ("a",), [], "")]), "'x' has no tokens"),
+    (lambda: viz.sequences([("x", ("a",), [[("t", "first")], []], "")]), "'x' has no tokens"),
+    (lambda: viz.sequences([("x", ("a",), [[("t", "third")]], "")]), "of the kinds \\['third'\\]"),
 ])
 def test_bad_input_ends_in_one_clear_line(call, says):
     with pytest.raises(ValueError, match=says) as error:
@@ -223,7 +231,7 @@ def everything():
 
 def test_hostile_strings_are_shown_as_text(show):
     page = show(everything())
-    assert page.locator(".minigpt-view[data-ready]").count() == 4 and page.locator(".mg-note").count() == 0
+    assert page.locator(".minigpt-view[data-ready]").count() == 5 and page.locator(".mg-note").count() == 0
     assert page.locator(".minigpt-view img, .minigpt-view b, .minigpt-view script:not([class])").count() == 0
     tokens = page.locator("[data-view=attention] .mg-tokens button").all_inner_texts()
     assert len(tokens) == len(TOKENS)
@@ -304,6 +312,23 @@ def test_shapes_and_next_tokens_by_keyboard(show):
     assert page.locator(".mg-name").all_inner_texts() == ["·red", "·ball ✓"]
 
 
+def test_sequences_by_keyboard_alone(show):
+    page = show(some_views()["sequences"]._repr_html_())
+    read, tabs = page.locator(".mg-sequence p[aria-live]"), page.locator(".mg-row[role=radiogroup] button")
+    assert read.all_inner_texts() == ["▲ The head reads here, at extract: this position has seen all 22 tokens."]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    assert "the head would know 1 of 22 tokens" in read.first.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "know 2 of 22" in read.first.inner_text() and page.locator(".mg-token.mg-later").count() == 20
+    tabs.first.focus()
+    page.keyboard.press("ArrowRight")
+    assert read.all_inner_texts() == ["▲ The head reads here, at b: this position has seen all 3 tokens."] * 2
+    kinds = page.locator(".mg-sequence").first.locator(".mg-token").evaluate_all("all => all.map((b) => b.className.split(' ')[1])")
+    assert kinds == ["mg-first", "mg-special", "mg-second"]
+
+
 def test_two_views_on_a_page_do_not_touch_each_other(show):
     html = viz.attention(["one", " two"], some_attention(2))._repr_html_()
     page = show(html + html)
@@ -324,7 +349,7 @@ def test_works_as_jupyter_inserts_it(show):
             fresh.textContent = old.textContent;
             old.replaceWith(fresh);
         } }""", everything())
-    assert page.locator(".minigpt-view[data-ready]").count() == 4 and page.locator(".mg-note").count() == 0
+    assert page.locator(".minigpt-view[data-ready]").count() == 5 and page.locator(".mg-note").count() == 0
 
 
 @pytest.mark.parametrize("scheme, theme", [("light", "light"), ("dark", "auto"), ("light", "dark"), ("dark", "light")])
