@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from minigpt import BPE, GPT, data, results, viz, weights
+from minigpt import BPE, GPT, data, reproduce, results, viz, weights
 from minigpt import model as models
 from minigpt import train as training
 from minigpt.generate import stream
@@ -168,6 +168,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, help="the same seed, the same text")
     p.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.set_defaults(call=generate)
+    p = commands.add_parser("reproduce", help="measure a table or figure of the papers again",
+                            description="Measure a table or figure of the papers again, beside the paper's. Stopped runs go on.")
+    reproduce.add_arguments(p)
+    p.set_defaults(call=reproduce.command)
     return top
 
 

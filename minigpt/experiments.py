@@ -27,8 +27,8 @@ CUES = {"very: negative/positive": ("very", zeroshot.WORDS), "very: sad/happy": 
         "They were very: sad/happy": ("They were very", ("sad", "happy")),
         "Everyone: hated/loved": ("Everyone", ("hated", "loved"))}
 # What a cell depends on beside its settings.
-CODE = ("zeroshot", "tasks", "tasks_table", "finetune", "train", "model", "data", "bpe", "world", "world_tasks", "world_grammar",
-        "world_words", "world_things", "world_own", "world_sentences", "world_village")
+CODE = ("zeroshot", "tasks", "tasks_table", "finetune", "objective", "train", "model", "data", "bpe", "bpe_core", "world",
+        "world_tasks", "world_grammar", "world_words", "world_things", "world_own", "world_sentences", "world_village")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pretraining:
     micro_batch: int = 8  # the same update in two parts: the logits of one part stay in the processor's cache
     precision: str = "bf16"
     learning_rate: float = 3e-3
-    lstm_learning_rate: float = 3e-3
+    lstm_learning_rate: float = 2e-2  # the best of 1e-3 to 2e-2 after 250 updates; the Transformer's 3e-3 leaves it far behind
     warmup: int = 100
     n_bytes: int = 24_000_000
     tokenizer: str = "world"

@@ -145,8 +145,10 @@ def fig2_right(run: Run):
     names = [name for name in next(iter(found.values())) if name != "seconds"]
     raw = {kind: {name: [[found[kind, seed, step][name] for seed in run.plan.seeds] for step in steps] for name in names}
            for kind in ("gpt", "lstm")}
+    scaled = {label: pair for label, pair in DRAWN.items() if best[pair[1]] >= CHANCE + 1}  # else there is no scale to draw on
     relative = {kind: {label: [[round(zeroshot.relative(score, CHANCE, best[task]), 4) for score in of_seeds]
-                               for of_seeds in raw[kind][heuristic]] for label, (heuristic, task) in DRAWN.items()} for kind in raw}
+                               for of_seeds in raw[kind][heuristic]]
+                       for label, (heuristic, task) in scaled.items()} for kind in raw}
     end = {kind: {label: spread(curve[-1]) for label, curve in relative[kind].items()} for kind in raw}
     summary = "at the end: " + "; ".join(f"{label} {_one(value, 2)}" for label, value in end["gpt"].items())
     return {"updates": steps, "points": raw, "relative": relative, "at the end": end, "fine-tuned": best, "chance": CHANCE,
