@@ -305,9 +305,9 @@ def test_zero_shot_accuracies_on_a_model_that_knows_the_answers(monkeypatch, tmp
     for name in ("pronoun_partial", "pronoun_full"):
         monkeypatch.setattr(zero, name, lambda lm, bpe, found: [np.eye(2)[schemas[f"{b} ? {a}"]] for b, _, a in found])
     found = experiments.zero_shot(tmp_path, {"model": "x", "n": n, "data_seed": 4})
-    assert found == {"acceptability": 100, "very: negative/positive": 0, "very: sad/happy": 0, "They were very: sad/happy": 0,
-                     "Everyone: hated/loved": 100, "cloze": 100, "qa": 0, "pronoun, partial": 100, "pronoun, full": 100,
-                     "acceptability, AUC": 100}
+    assert found == {"acceptability": 100, "very: negative/positive": 0, "very: sad/happy": 0, "Everyone: hated/loved": 100,
+                     "cloze": 100, "qa": 0, "pronoun, partial": 100, "pronoun, full": 100, "acceptability, AUC": 100,
+                     "very: negative/positive, AUC": 0, "very: sad/happy, AUC": 0, "Everyone: hated/loved, AUC": 100}
 
 
 def test_the_auxiliary_study_changes_labels_and_lambda_alone(run):
