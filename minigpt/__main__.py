@@ -1,4 +1,4 @@
-"""The command line: python -m minigpt pretrain | generate."""
+"""The command line: python -m minigpt pretrain | finetune | generate | reproduce."""
 
 import argparse
 import json
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import torch
 
-from minigpt import BPE, GPT, data, reproduce, results, viz, weights
+from minigpt import BPE, GPT, data, hub, reproduce, results, tasks, viz, weights
+from minigpt import finetune as finetuning
 from minigpt import model as models
 from minigpt import train as training
 from minigpt.generate import stream
+from minigpt.objective import decide, submission
 
 WORLD_BYTES = 24_000_000  # of generated stories: more than the laptop model reads in ten minutes of training
 OFFICIAL = {"gpt1": BPE.gpt1, "gpt1-lstm": BPE.gpt1,
@@ -57,6 +59,60 @@ def pretrain(options) -> None:
         _draw(log, out / "curves.png")
         say(f"held out: {log[-1]['val_loss']:.3f} nats per token, {log[-1]['val_bits_per_byte']:.3f} bits per byte")
         say(f"the model is in {out}; try: python -m minigpt {'generate' if isinstance(model, GPT) else 'finetune'} --model {out}")
+
+
+def finetune(options) -> None:
+    task, out = tasks.get(options.task), Path(options.out or f"runs/{options.task}")
+    if options.resume and not out.is_dir():
+        raise FileNotFoundError(f"there is no run folder {out} to resume; leave out --resume to start one")
+    if not options.resume and (out / "checkpoints").is_dir():
+        raise ValueError(f"{out} already holds a run; add --resume to continue it, or choose another --out")
+    model, bpe = models.load(options.model).to(_device(options.device)), BPE.load(options.model)
+    examples = {}
+    for split in task.splits:
+        try:
+            examples[split] = tasks.read(task, split, options.limit)
+        except hub.HubError as error:  # a mirror may well carry no test split: its labels are secret anyway
+            if split in ("train", "validation"):
+                raise
+            print(f"without the {split} split: {error}", flush=True)
+    # The paper's settings are for the paper's model; the world's tasks are for the laptop's.
+    config = replace(finetuning.LAPTOP if task.source == "world" else finetuning.FinetuneConfig(), **_given(
+        options, "learning_rate", "batch_size", "epochs", "seed", "layers", "lm_coefficient", "dropout", "quirks", "precision"))
+    if options.from_scratch:
+        config = replace(config, layers=-1)
+    print(f"{task.name}: {', '.join(f'{len(rows):,} {split}' for split, rows in examples.items())} examples; "
+          f"{model.n_params():,} parameters; writing to {out}\n{config}", flush=True)
+    started = time.perf_counter()
+    result = finetuning.finetune(model, bpe, task, examples["train"], examples["validation"], config, out, options.resume,
+                                 progress=not options.quiet)
+    for row in result.log:
+        best = ", the best" * (row["epoch"] == result.best_epoch)
+        print(f"epoch {row['epoch']}: task loss {row['task_loss']:.3f}, LM loss {row['lm_loss']:.3f}; "
+              f"train {_points(row['train'])}; dev {_points(row['dev'])}{best}")
+    finetuning.save_classifier(result.classifier, bpe, task, out)
+    measured = {}
+    for split in [split for split in examples if split != "train"]:
+        found = decide(task, finetuning.predict(result.classifier, bpe, task, examples[split]))
+        name, text = submission(task, split, found)
+        (out / split).mkdir(exist_ok=True)
+        (out / split / name).write_text(text, encoding="utf-8", newline="\n")
+        labels = [example.label for example in examples[split]]
+        measured[split] = {} if None in labels else tasks.scores(task.metrics, found, labels)
+    report = {"task": task.name, "model": options.model, "command": shlex.join(["python", "-m", "minigpt", *sys.argv[1:]]),
+              "settings": asdict(config), "examples": {split: len(rows) for split, rows in examples.items()},
+              "best_epoch": result.best_epoch, "scores": measured, "paper": task.printed, "epochs": result.log,
+              "seconds": round(time.perf_counter() - started, 1), "device": results.device(), "versions": results.versions()}
+    (out / "result.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8", newline="\n")
+    for split, found in measured.items():
+        print(f"{split}: {_points(found) if found else 'labels are secret; the predictions can be submitted'}")
+    if task.printed is not None:
+        print(f"the paper: {task.metrics[0]} {task.printed:.1f} (GPT-1, on the test set)")
+    print(f"model, predictions and result.json are in {out}")
+
+
+def _points(found: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in found.items())
 
 
 def generate(options) -> None:
@@ -130,6 +186,33 @@ def _draw(log: list[dict], path: Path) -> None:
     plt.close(figure)
 
 
+def _finetune_arguments(commands) -> None:
+    laptop = finetuning.LAPTOP
+    p = commands.add_parser("finetune", help="train a model on a labelled task",
+                            description="Train a model on a labelled task with GPT-1's objective, and predict its other splits.")
+    p.add_argument("--model", default="world", help="a run or model folder, a hub id, or a shipped model (default: world)")
+    p.add_argument("--task", required=True, metavar="NAME", help=f"one of {', '.join(tasks.TASKS)}")
+    p.add_argument("--out", help="run folder: model, predictions, result.json, checkpoints (default runs/TASK)")
+    p.add_argument("--resume", action="store_true", help="continue the run in --out from its last checkpoint")
+    p.add_argument("--limit", type=int, metavar="N", help="at most N examples of each split")
+    p.add_argument("--seed", type=int, help="of new weights, batches and dropout (default 0)")
+    p.add_argument("--epochs", type=int, help="passes over the training set; the best on the development set is kept (default: 3, "
+                                              f"on the world's tasks {laptop.epochs})")
+    p.add_argument("--batch-size", type=int, help=f"examples per update (default: 32; {laptop.batch_size})")
+    p.add_argument("--learning-rate", type=float, help=f"at its highest (default: 6.25e-5; {laptop.learning_rate:g})")
+    p.add_argument("--lm-coefficient", type=float, metavar="LAMBDA", help="weight of the language-model loss (default: 0.5; "
+                                                                          f"{laptop.lm_coefficient:g})")
+    p.add_argument("--dropout", type=float, help=f"inside the model (default: 0.1; {laptop.dropout:g})")
+    start = p.add_mutually_exclusive_group()
+    start.add_argument("--layers", type=int, metavar="K", help="start from the embeddings and the first K blocks only")
+    start.add_argument("--from-scratch", action="store_true", help="start from random weights: no pre-training")
+    p.add_argument("--quirks", choices=["openai"], help="follow OpenAI's released code where it is not as the paper says")
+    p.add_argument("--precision", choices=["fp32", "bf16"], help="of the matrix products (default fp32)")
+    p.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(call=finetune)
+
+
 def parser() -> argparse.ArgumentParser:
     shipped = ", ".join(sorted(p.name for p in weights.CHECKPOINTS.glob("*/")))
     top = argparse.ArgumentParser(prog="python -m minigpt", description="Train, and use, the models of the GPT papers.")
@@ -157,6 +240,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--half", action="store_true", help="store the final weights in fp16")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(call=pretrain)
+    _finetune_arguments(commands)
     p = commands.add_parser("generate", help="continue a text")
     p.add_argument("--model", default="world",
                    help=f"a run or model folder, a hub id, or a shipped model ({shipped}); default: world")
@@ -183,7 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; a pretrain run continues from its last checkpoint with --resume", file=sys.stderr)
+        print("\nstopped; a pretrain or finetune run continues from its last checkpoint with --resume", file=sys.stderr)
         return 130
     return 0
 

@@ -43,6 +43,21 @@ def decide(task: Task, logits: np.ndarray) -> np.ndarray:
     return (p / p.sum(-1, keepdims=True)) @ (np.arange(logits.shape[-1]) + task.limits[0])
 
 
+# What GLUE's server calls the tasks. It takes words instead of numbers for the classes of its entailment tasks.
+GLUE = {"cola": "CoLA", "sst2": "SST-2", "mrpc": "MRPC", "qqp": "QQP", "stsb": "STS-B", "mnli": "MNLI-m", "qnli": "QNLI",
+        "rte": "RTE"}
+
+
+def submission(task: Task, split: str, decisions: np.ndarray) -> tuple[str, str]:
+    """What `decide` found for a split as GLUE's server takes it: (name of the file, its text of lines "index<tab>prediction")."""
+    name = "MNLI-mm" if "mismatched" in split else GLUE.get(task.name, task.name)
+    lines = ["index\tprediction"]
+    for i, value in enumerate(decisions):
+        word = task.format == "entailment"
+        lines.append(f"{i}\t{value:.3f}" if not task.labels else f"{i}\t{task.labels[value] if word else value}")
+    return f"{name}.tsv", "\n".join(lines) + "\n"
+
+
 # -- the two losses -----------------------------------------------------------------------------------------------------------
 
 
