@@ -28,7 +28,7 @@ WORLD = ["minigpt.world", "minigpt.world_grammar", "minigpt.world_village", "min
          "minigpt.world_things", "minigpt.world_words"]
 TRAINING = ["minigpt.train", "minigpt.model", "minigpt.data", *WORLD]
 TEST_STORIES = 600
-# The live model of the chapter: two layers, so that a run takes a quarter of a minute.
+# The live model of the chapter: two layers and a small vocabulary of its own, so that a run takes a quarter of a minute.
 SMALL = GPTConfig(vocab_size=1024, n_positions=64, n_layer=2, n_head=4, n_embd=64, dropout=0.0)
 SMALL_TOKENS = 307_200
 
@@ -55,7 +55,7 @@ def curve(options) -> None:
               "seconds": run["seconds"], "learning rate": run["training"]["learning_rate"], "warmup": run["training"]["warmup"],
               "train": [[row["step"], round(row["loss"], 4)] for row in kept],
               "validation": [[row["step"], round(row["val_bits_per_byte"], 4)] for row in held]}
-    results.save("05-pretraining", values, re.sub(r"--out \S+", "--out runs/world", run["command"]), [run["training"]["seed"]],
+    results.save("05-pretraining", values, re.sub(r"--out \S+.*", "--out runs/world", run["command"]), [run["training"]["seed"]],
                  "train: nats per token of the batch; validation: bits per byte of the first 65,536 tokens of held-out stories",
                  depends=TRAINING, summary=f"{held[-1]['val_bits_per_byte']:.3f} bits per byte")
 
@@ -149,7 +149,7 @@ def words(options) -> None:
                  "the other; sliding: windows that move by 32 and score their last 32", depends=["minigpt.ngram", *TRAINING])
     perplexity = round(float(np.exp(gpt.mean())), 3)
     results.save("gpt1-perplexity-laptop", {"Transformer LM": {"perplexity": perplexity}}, command("words"), [0],
-                 f"perplexity per token of the laptop model (1,024 entries) on {TEST_STORIES} held-out stories of the "
+                 f"perplexity per token of the laptop model ({bpe.vocab_size:,} entries) on {TEST_STORIES} held-out stories of the "
                  "world: another text and another vocabulary than the paper's, not comparable", depends=TRAINING,
                  summary=f"{perplexity:.2f} per token on held-out stories of the world ({values['test']['GPT']:.3f} bits per byte)")
 
@@ -170,10 +170,11 @@ def small_run(texts: tuple, config: TrainConfig, seed: int) -> dict:
     return {"value": value, "seconds": seconds}
 
 
-def small_texts(options) -> tuple:
-    """The stream that the small runs read, the held-out one, and its bytes per token."""
-    bpe = BPE.load(options.model)
-    return data.encode(bpe, data.world_documents("train", 2_400_000)), *held_out(bpe, "validation")
+def small_texts() -> tuple:
+    """The stream that the small runs read, the held-out one, and its bytes per token, in the chapter's small vocabulary."""
+    documents = data.world_documents("train", 2_400_000)
+    bpe = BPE.train(documents, SMALL.vocab_size)
+    return data.encode(bpe, documents), *held_out(bpe, "validation")
 
 
 def small(batch_size: int, rate: float) -> TrainConfig:
@@ -184,17 +185,18 @@ def small(batch_size: int, rate: float) -> TrainConfig:
 
 def lr(options) -> None:
     """Five learning rates at batch 16, two seeds each."""
-    texts = small_texts(options)
+    texts = small_texts()
     rows = [{"rate": rate, "bits per byte": [small_run(texts, small(16, rate), seed)["value"] for seed in (0, 1)]}
             for rate in (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)]
     results.save("05-learning-rates", {"rows": rows}, command("lr"), [0, 1],
-                 f"two layers, 64 wide, window 64; {SMALL_TOKENS:,} tokens in 300 updates of 16 windows; held-out bits per byte",
+                 f"two layers, 64 wide, window 64, {SMALL.vocab_size:,} entries; {SMALL_TOKENS:,} tokens in 300 updates of "
+                 "16 windows; held-out bits per byte",
                  depends=TRAINING)
 
 
 def batch(options) -> None:
     """Four batch sizes at equal tokens, four learning rates each."""
-    texts = small_texts(options)
+    texts = small_texts()
     rows = []
     for size in (4, 16, 64, 256):
         runs = {rate: small_run(texts, small(size, rate), 0) for rate in (1.5e-3, 3e-3, 6e-3, 1.2e-2)}
@@ -202,15 +204,15 @@ def batch(options) -> None:
         rows.append({"batch": size, "updates": small(size, 1).steps, "best rate": best, "bits per byte": runs[best]["value"],
                      "seconds": runs[best]["seconds"], "by rate": [[rate, run["value"]] for rate, run in runs.items()]})
     results.save("05-batch-sizes", {"rows": rows}, command("batch"), [0],
-                 f"two layers, 64 wide, window 64; {SMALL_TOKENS:,} tokens whatever the batch; held-out bits per byte at the best "
-                 "of four rates", depends=TRAINING)
+                 f"two layers, 64 wide, window 64, {SMALL.vocab_size:,} entries; {SMALL_TOKENS:,} tokens whatever the batch; "
+                 "held-out bits per byte at the best of four rates", depends=TRAINING)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["curve", "ngram", "words", "lr", "batch"])
     parser.add_argument("run", nargs="?", default="runs/world", help="for curve: the run folder")
-    parser.add_argument("--model", default="world", help="a shipped model or a run folder, for its vocabulary and weights")
+    parser.add_argument("--model", default="world", help="for ngram and words: a shipped model or a run folder")
     options = parser.parse_args()
     torch.set_num_threads(1)  # so small a model gains little from a second one
     {"curve": curve, "ngram": ngram, "words": words, "lr": lr, "batch": batch}[options.study](options)
