@@ -77,7 +77,8 @@ class Plan:
     dev: int = 200
     test: int = 500
     layer_tasks: tuple[str, ...] = ("entailment", "sentiment", "acceptability")
-    auxiliary_tasks: tuple[str, ...] = ("sentiment", "entailment", "acceptability")
+    zero_shot: int = 250  # test examples of each heuristic
+    auxiliary_tasks: tuple[str, ...] = ("acceptability", "entailment", "pronoun")  # where scores have room to move
     auxiliary_labels: tuple[int, ...] = (50, 200, 500, 2000)
 
 

@@ -164,7 +164,7 @@ def out(tmp_path_factory, stories):
 def plan(folder, **changes) -> Plan:
     settings = Pretraining(steps=6, batch_size=4, micro_batch=4, precision="fp32", n_bytes=20_000, tokenizer=str(folder / "bpe"),
                            eval_every=3, snapshots=(0, 3, 4000), warmup=2)
-    return replace(Plan(ROWS, settings, (1, 2), (5, 6), names=("sentiment", "qa"), labels=8, dev=6, test=10,
+    return replace(Plan(ROWS, settings, (1, 2), (5, 6), names=("sentiment", "qa"), labels=8, dev=6, test=10, zero_shot=10,
                         layer_tasks=("entailment",), auxiliary_tasks=("sentiment",), auxiliary_labels=(6, 12)), **changes)
 
 
