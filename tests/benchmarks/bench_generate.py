@@ -5,7 +5,7 @@ import torch
 from minigpt import GPT, GPTConfig, generate
 from tests.benchmarks import race
 
-SHAPES = {"0.9M": (4, 4, 128, 128, 1024, 100), "124M": (12, 12, 768, 1024, 50257, 60)}  # ..., window, vocabulary, new tokens
+SHAPES = {"1.3M": (4, 4, 128, 128, 4096, 100), "124M": (12, 12, 768, 1024, 50257, 60)}  # ..., window, vocabulary, new tokens
 
 
 def ours(shape, dtype, compile=False):

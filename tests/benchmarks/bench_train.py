@@ -9,7 +9,7 @@ from minigpt.train import TrainConfig, Trainer
 from tests.benchmarks import peer, race
 
 SHAPES = {  # name: (layers, heads, width, window, batch, vocabulary)
-    "0.9M": (4, 4, 128, 128, 32, 1024),
+    "1.3M": (4, 4, 128, 128, 32, 4096),
     "10.8M": (6, 6, 384, 256, 8, 65),
     "124M": (12, 12, 768, 256, 2, 50257),
 }
