@@ -94,7 +94,7 @@ def table_2_to_4(run: Run, target: str):
     names = TABLES[target]
     found = table(run, (FULL,), names, target)[FULL]
     jobs = {(name, fine): {"what": "bag of words", "task": name, "data_seed": fine,
-                           "splits": [["train", run.plan.labels], ["test", run.plan.test]]}
+                           "splits": [["train", run.plan.n_labels(name)], ["test", run.plan.test]]}
             for name in names for fine in run.plan.fine_seeds}
     bags = dict(zip(jobs, measured.run(partial(bag_of_words, run.out), list(jobs.values()), run.cells, 1, False), strict=True))
     rows = {BAG: {}, OURS: {}}
@@ -159,7 +159,7 @@ def auxiliary(run: Run):
     run.pretrain(("gpt",))
     plan, base = run.plan, run.plan.rows[FULL]
     weights = {"with": base.lm_coefficient, "without": 0.0}
-    epochs = {n: max(1, min(3 * base.epochs, round(base.epochs * plan.labels / n))) for n in plan.auxiliary_labels}
+    epochs = {n: max(3, min(3 * base.epochs, round(base.epochs * 1000 / n))) for n in plan.auxiliary_labels}
     jobs = {(part, name, n, *pair): run.job(FULL, name, *pair, labels=n, lm_coefficient=weight, epochs=epochs[n])
             for part, weight in weights.items() for name in plan.auxiliary_tasks for n in plan.auxiliary_labels
             for pair in run.few}
@@ -173,7 +173,7 @@ def auxiliary(run: Run):
               "effect": {name: [spread(row) for row in rows] for name, rows in effect.items()},
               "mean effect": [spread(row) for row in mean]}
     summary = "; ".join(f"{n} labels: {_one(value)}" for n, value in zip(plan.auxiliary_labels, values["mean effect"], strict=True))
-    return values, f"{_protocol(run)}; here the labels differ, and the epochs in inverse proportion (at most three-fold)", summary
+    return values, f"{_protocol(run)}; here the labels differ, and the epochs: {list(epochs.values())}", summary
 
 
 def tuning(run: Run):
@@ -211,10 +211,14 @@ def _one(value, digits: int = 1) -> str:
     return f"{mean:.{digits}f}" if half is None else f"{mean:.{digits}f} ± {half:.{digits}f}"
 
 
+def _labels(plan: Plan) -> str:
+    return ", ".join(f"{name} {plan.n_labels(name)}" for name in plan.names)
+
+
 def _protocol(run: Run) -> str:
     plan, pre = run.plan, run.plan.pretraining
     return (f"embedded world; both models pre-trained for {pre.steps} updates of {pre.batch_size} windows, seeds {plan.seeds}; "
-            f"{plan.labels} labels, {plan.dev} for development (best epoch), {plan.test} test examples with other deciding words; "
+            f"labels: {_labels(plan)}; {plan.dev} for development (best epoch), {plan.test} test examples with other words; "
             f"fine-tuning seeds {plan.fine_seeds}, each with labels of its own; interval: 95 %, over the means of the "
             f"pre-training seeds")
 
