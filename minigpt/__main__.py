@@ -72,7 +72,7 @@ def finetune(options) -> None:
     for split in task.splits:
         try:
             examples[split] = tasks.read(task, split, options.limit)
-        except hub.HubError as error:  # a mirror may well carry no test split: its labels are secret anyway
+        except (hub.HubError, ValueError) as error:  # a mirror may well carry no test split: its labels are secret anyway
             if split in ("train", "validation"):
                 raise
             print(f"without the {split} split: {error}", flush=True)

@@ -97,6 +97,85 @@ def test_a_long_prompt_and_an_empty_one(run):
 
 
 def test_help_helps(tmp_path):
-    for command in ("pretrain", "generate"):
+    for command in ("pretrain", "finetune", "generate"):
         text = minigpt(tmp_path, command, "--help").stdout
         assert "--seed" in text and ("--model" in text or "--data" in text)
+
+
+# -- finetune -------------------------------------------------------------------------------------------------------------------
+
+
+def finetune(folder, task, out, *more, **environment):
+    return minigpt(folder, "finetune", "--model", "run", "--task", task, "--out", out, "--limit", 12, "--epochs", 2, "--quiet",
+                   *more, **environment)
+
+
+@pytest.mark.parametrize(("task", "column"), [("rte", "RTE.tsv"), ("cola", "CoLA.tsv"), ("sst2", "SST-2.tsv"), ("mrpc", "MRPC.tsv"),
+                                              ("stsb", "STS-B.tsv")])
+def test_finetune_on_real_glue_data(run, mirror, task, column):
+    """A small network that knows nothing, a dozen real examples: every step of the way, not a score."""
+    done = finetune(run, task, f"real-{task}", MINIGPT_DATA=str(mirror))
+    assert done.returncode == 0, done.stderr
+    report = json.loads((run / f"real-{task}" / "result.json").read_text(encoding="utf-8"))
+    assert report["task"] == task and len(report["epochs"]) == 2 and report["best_epoch"] in (1, 2)
+    assert report["settings"]["lm_coefficient"] == 0.5 and report["settings"]["learning_rate"] == 6.25e-5
+    rows = [line.split("\t") for line in (run / f"real-{task}" / "validation" / column).read_text().splitlines()]
+    assert rows[0] == ["index", "prediction"] and [row[0] for row in rows[1:]] == [str(i) for i in range(12)]
+    for _, value in rows[1:]:
+        assert value in ("entailment", "not_entailment") if task == "rte" else 0 <= float(value) <= (5 if task == "stsb" else 1)
+    best = report["epochs"][report["best_epoch"] - 1]["dev"]
+    assert report["scores"] == {"validation": best} and f"the paper: {list(best)[0]} {report['paper']:.1f}" in done.stdout
+    assert "without the test split" in done.stdout
+
+
+def test_finetune_on_the_world_and_resume(run):
+    done = finetune(run, "cloze", "cloze", "--seed", 3)
+    assert done.returncode == 0, done.stderr
+    before = (run / "cloze" / "head.safetensors").read_bytes()
+    report = json.loads((run / "cloze" / "result.json").read_text(encoding="utf-8"))
+    assert set(report["scores"]) == {"validation", "test"} and report["examples"] == {"train": 12, "validation": 12, "test": 12}
+    again = finetune(run, "cloze", "cloze", "--seed", 3)
+    assert again.returncode == 2 and "already holds a run; add --resume" in again.stderr
+    (run / "cloze" / "head.safetensors").unlink()
+    resumed = finetune(run, "cloze", "cloze", "--seed", 3, "--resume")
+    assert resumed.returncode == 0 and (run / "cloze" / "head.safetensors").read_bytes() == before
+    other = finetune(run, "cloze", "cloze", "--seed", 4, "--resume")
+    assert other.returncode == 2 and "started with seed 3, not 4" in other.stderr
+
+
+def broken_mirror(folder, split="train", **columns):
+    """RTE as the hub lays it out; `columns` replace those of one split, None takes one away."""
+    import datasets
+
+    place = folder / "nyu-mll" / "glue" / "rte"
+    place.mkdir(parents=True)
+    for name in ("train", "validation"):
+        rows = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]} | (columns if name == split else {})
+        rows = {key: values for key, values in rows.items() if values is not None}
+        datasets.Dataset.from_dict(rows).to_parquet(place / f"{name}-00000-of-00001.parquet")
+    return place
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    (dict(sentence1=None, premise=["a", "b"]), "the train split has no column 'sentence1'; it has: sentence2, label, premise"),
+    (dict(label=[0, 7]), "rte, train, example 2: the label 7 is not one of: 0 entailment, 1 not_entailment"),
+    (dict(label=[-1, 0]), "rte, train, example 1: the label -1 is not one of"),
+    (dict(split="validation", sentence1=[], sentence2=[], label=[]), "the validation split holds no examples")])
+def test_finetune_refuses_broken_data_in_one_line(run, tmp_path, change, says):
+    broken_mirror(tmp_path, **change)
+    done = finetune(run, "rte", "broken", MINIGPT_DATA=str(tmp_path))
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1 and says in done.stderr, done.stderr
+
+
+def test_finetune_refuses_half_a_file_and_wrong_requests_in_one_line(run, tmp_path):
+    place = broken_mirror(tmp_path)
+    whole = place / "train-00000-of-00001.parquet"
+    whole.write_bytes(whole.read_bytes()[:200])
+    for done, says in [
+            (finetune(run, "rte", "broken", MINIGPT_DATA=str(tmp_path)), "train-00000-of-00001.parquet"),
+            (finetune(run, "rte", "broken", MINIGPT_DATA=str(tmp_path / "nothing")), "nyu-mll/glue"),
+            (finetune(run, "sentimental", "broken"), "unknown task 'sentimental'"),
+            (finetune(run, "cloze", "broken", "--layers", 9), "layers must be from -1 (from scratch) to 4"),
+            (finetune(run, "cloze", "nowhere", "--resume"), "there is no run folder nowhere")]:
+        assert done.returncode == 2 and says in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not (run / "broken").exists(), "a request that cannot be met leaves nothing behind"
