@@ -54,8 +54,10 @@ class Task:
 
     @property
     def n_outputs(self) -> int:
-        """Outputs of the head: one for a number, one for each answer's sequence, otherwise one for each class."""
-        return 1 if self.format == "choice" or not self.labels else len(self.labels)
+        """Outputs of the head: one for each class; one for each answer's sequence; one for each whole number within the limits."""
+        if self.limits:
+            return round(self.limits[1] - self.limits[0]) + 1
+        return 1 if self.format == "choice" else len(self.labels)
 
     @property
     def revision(self) -> str | None:
