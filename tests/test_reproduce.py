@@ -238,6 +238,11 @@ def test_a_cell_is_what_finetune_and_evaluate_say(run):
     assert value["train"] == finetune.evaluate(found.classifier, bpe, task, train[:6]) and value["dev"] == found.dev
 
 
+def test_each_task_has_its_own_number_of_labels(run):
+    run.plan = replace(run.plan, labels={"sentiment": 8, "qa": 12})
+    assert [run.job(reproduce.FULL, name, 1, 5)["splits"][0] for name in ("sentiment", "qa")] == [["train", 8], ["train", 12]]
+
+
 def test_tables_2_to_4_share_table_5s_cells_and_show_a_baseline(run):
     reproduce.laptop("gpt1-table5", run)
     before = len([key for key in run.cells.values if "fine-tuning" in key])
