@@ -315,15 +315,16 @@ def test_zero_shot_accuracies_on_a_model_that_knows_the_answers(monkeypatch, tmp
                      "very: negative/positive, AUC": 0, "very: sad/happy, AUC": 0, "Everyone: hated/loved, AUC": 100}
 
 
-def test_the_auxiliary_study_changes_labels_and_lambda_alone(run):
+def test_the_study_of_labels_changes_labels_lambda_and_its_rate_alone(run):
     values = reproduce.laptop("gpt1-auxiliary", run)
     assert values["labels"] == [6, 12] and len(values["mean effect"]) == 2
     epochs = values["epochs"][0]
-    jobs = [run.job(reproduce.FULL, "sentiment", 1, 5, labels=6, epochs=epochs, lm_coefficient=weight) for weight in (0.5, 0.0)]
+    jobs = [run.job(row, "sentiment", 1, 5, labels=6, epochs=epochs) for row in (reproduce.FULL, reproduce.NO_AUX)]
     with_, without = (run.cells[job]["test"]["accuracy"] for job in jobs)
     assert isinstance(with_ - without, float)
     a, b = (json.loads(json.dumps(job)) for job in jobs)
-    assert a["config"].pop("lm_coefficient") == 0.5 and b["config"].pop("lm_coefficient") == 0.0 and a == b
+    assert a["config"].pop("lm_coefficient") == 0.5 and b["config"].pop("lm_coefficient") == 0.0
+    assert {job["config"].pop("learning_rate") for job in (a, b)} and a == b
     means = [run.cells[run.job(reproduce.FULL, "sentiment", s, 5, labels=6, epochs=epochs)]["test"]["accuracy"] for s in (1, 2)]
     assert values["with"]["sentiment"][0] == pytest.approx(spread(means))
 

@@ -1,93 +1,49 @@
 """The studies of chapter 07, each written to book/results: python book/studies/finetuning.py labels|mistakes
 
-labels     test accuracy against the number of labels, 50 to 2,000, with and without pre-training; three seeds
+labels     test scores against the number of labels, 50 to 2,000, with and without pre-training and auxiliary loss; three seeds
 mistakes   what a fine-tuned model still gets wrong on one task, and how it reads its surest mistake
 
-Finished runs are kept in --out, so that a killed study goes on where it was. `--estimate` only says how long it would take.
+The first shares its runs, kept in --out, with `python -m minigpt reproduce`; a killed study goes on where it was.
 """
 
 import argparse
-import hashlib
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from minigpt import BPE, cells, finetune, model, results, tasks, weights, world
+from minigpt import BPE, experiments, finetune, model, reproduce, results, tasks, world
 from minigpt.world_things import CATEGORIES
 
 DEPENDS = ["minigpt.finetune", "minigpt.objective", "minigpt.tasks", "minigpt.tasks_table", "minigpt.train", "minigpt.model",
            "minigpt.world", "minigpt.world_tasks", "minigpt.world_things", "minigpt.world_words"]
-TASKS, SEEDS, TEST = ("sentiment", "entailment"), (0, 1, 2), 500
-# Fewer labels, more passes: between 64 and 252 updates of 16 examples.
-EPOCHS = {50: 16, 100: 16, 200: 12, 500: 6, 1000: 4, 2000: 2}
-STARTS = {"pre-trained": None, "from scratch": -1}
-UPDATE, EXAMPLE = 0.04, 0.001  # seconds of one busy core for an update of 16, and for scoring one example
+TEST = 500
 
 
-def config(labels: int, start: str, seed: int) -> finetune.FinetuneConfig:
-    return replace(finetune.LAPTOP, batch_size=16, precision="bf16", epochs=EPOCHS[labels], layers=STARTS[start], seed=seed)
+def labels(options) -> None:
+    """Three rows of Table 5 on 50 to 2,000 labels, out of the cells of `reproduce gpt1-auxiliary`."""
+    run = experiments.Run(reproduce.LAPTOP, options.out, options.processes, older=options.older_code)
+    seeds, epochs = reproduce.by_labels(run)
+    starts = {"pre-trained": reproduce.FULL, "pre-trained, λ = 0": reproduce.NO_AUX, "from scratch": reproduce.SCRATCH}
+    values = {task: {start: dict(zip(map(str, epochs), seeds[row][task], strict=True)) for start, row in starts.items()}
+              for task in run.plan.auxiliary_tasks}
+    gap = {task: np.mean(of["pre-trained"]["50"]) - np.mean(of["from scratch"]["2000"]) for task, of in values.items()}
+    rates = ", ".join(f"{start} {run.plan.rows[row].learning_rate:g}" for start, row in starts.items())
+    results.save("07-labels", values, "python book/studies/finetuning.py labels", list(run.plan.seeds),
+                 f"first metric of each task on {run.plan.test} test examples, whose words no label shows; one value for each "
+                 f"pre-training seed; learning rates as tuned: {rates}; epochs {', '.join(map(str, epochs.values()))}; the best "
+                 "epoch on a development set of 200", depends=[f"minigpt.{name}" for name in (*experiments.CODE, "experiments")],
+                 summary="; ".join(f"{task}: 50 labels with pre-training {value:+.1f} points over 2,000 without"
+                                   for task, value in gap.items()))
 
 
-def dev_size(labels: int) -> int:
-    """A development set no larger than the training set: who has fifty labels has no four hundred to choose an epoch with."""
-    return min(labels, 200)
-
-
-def run(job: dict) -> dict:
-    """One cell: fine-tune, and score the best epoch on the test words."""
-    lm, bpe = model.load(job["model"]), BPE.load(job["model"])
-    train, dev = (tasks.read(job["task"], split, n, job["seed"]) for split, n in (("train", job["labels"]),
-                                                                                   ("validation", dev_size(job["labels"]))))
-    found = finetune.finetune(lm, bpe, job["task"], train, dev, config(job["labels"], job["start"], job["seed"]), progress=False)
-    score = finetune.evaluate(found.classifier, bpe, job["task"], tasks.read(job["task"], "test", TEST))
-    return {"test": score["accuracy"], "best epoch": found.best_epoch, "train": found.log[-1]["train"]["accuracy"]}
-
-
-def jobs(name: str) -> list[dict]:
-    digest = hashlib.sha256((weights.locate(name) / "model.safetensors").read_bytes()).hexdigest()[:16]
-    return [{"task": task, "labels": labels, "start": start, "seed": seed, "model": name, "weights": digest,
-             "settings": asdict(config(labels, start, seed))}
-            for seed in SEEDS for task in TASKS for labels in EPOCHS for start in STARTS]
-
-
-def seconds(wanted: list[dict]) -> float:
-    total = 0.0
-    for job in wanted:
-        n, epochs = job["labels"], EPOCHS[job["labels"]]
-        total += UPDATE * epochs * -(-n // 16) + EXAMPLE * (TEST + epochs * dev_size(n))
-    return total
-
-
-def labels(options, kept: cells.Cells) -> None:
-    wanted = jobs(options.model)
-    missing = [job for job in wanted if job not in kept]
-    print(f"{len(missing)} of {len(wanted)} runs to do, about {seconds(missing) / 60:.0f} minutes of one core", flush=True)
-    if options.estimate:
-        return
-    found = cells.run(run, wanted, kept, label="runs")
-    values = {task: {start: {str(n): [value["test"] for job, value in zip(wanted, found, strict=True)
-                                      if (job["task"], job["start"], job["labels"]) == (task, start, n)] for n in EPOCHS}
-                     for start in STARTS} for task in TASKS}
-    gap = {task: np.mean(values[task]["pre-trained"]["2000"]) - np.mean(values[task]["from scratch"]["2000"]) for task in TASKS}
-    results.save("07-labels", values, "python book/studies/finetuning.py labels", list(SEEDS),
-                 f"accuracy on {TEST} test examples, whose words no label shows; the seed draws labels, batches and new weights; "
-                 "the epoch is chosen on a development set of at most 200 examples; the same settings for both starts: bf16, "
-                 f"learning rate {finetune.LAPTOP.learning_rate:g}, batch 16, lambda {finetune.LAPTOP.lm_coefficient:g}, epochs "
-                 f"{', '.join(map(str, EPOCHS.values()))}", depends=DEPENDS,
-                 summary="; ".join(f"{task}, 2,000 labels: {value:+.1f} points by pre-training" for task, value in gap.items()))
-
-
-def mistakes(options, kept: cells.Cells) -> None:
-    """Entailment with 1,000 labels: every wrong answer, the categories that are mixed up, and the surest mistake taken apart."""
+def mistakes(options) -> None:
+    """Entailment, 1,000 labels, no auxiliary loss: the wrong answers, the categories mixed up, the surest mistake taken apart."""
     bpe, task = BPE.load(options.model), tasks.get("entailment")
-    if options.estimate:
-        print("one run, half a minute")
-        return
+    config = replace(finetune.LAPTOP, **asdict(reproduce.ROWS[reproduce.NO_AUX]))
     train, dev = tasks.read(task, "train", 1000), tasks.read(task, "validation", 200)
-    found = finetune.finetune(model.load(options.model), bpe, task, train, dev, config(1000, "pre-trained", 0), progress=False)
+    found = finetune.finetune(model.load(options.model), bpe, task, train, dev, config, progress=False)
     test = tasks.read(task, "test", TEST)
 
     def sure(examples):  # probability that the hypothesis follows
@@ -110,7 +66,8 @@ def mistakes(options, kept: cells.Cells) -> None:
     if wrong:
         values["closest"] = closer(wrong[0], nouns, sure, options)
     results.save("07-mistakes", values, "python book/studies/finetuning.py mistakes", [0],
-                 f"entailment, 1,000 labels, {TEST} test examples; p: the model's probability that the hypothesis follows",
+                 f"entailment, 1,000 labels, no auxiliary loss, {TEST} test examples; p: the model's probability that the "
+                 "hypothesis follows",
                  depends=DEPENDS, summary=f"{len(wrong)} of {len(rows)} test examples wrong")
 
 
@@ -136,13 +93,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["labels", "mistakes"])
     parser.add_argument("--model", default="world", help="a shipped model or a run folder")
-    parser.add_argument("--out", default="runs/finetuning", help="where finished runs are kept")
-    parser.add_argument("--estimate", action="store_true", help="say how long it would take, and stop")
+    parser.add_argument("--out", default="runs/reproduce", help="where finished runs are kept")
+    parser.add_argument("--processes", type=int, default=1, help="runs at a time, one thread each (default 1)")
+    parser.add_argument("--older-code", action="store_true", help="use runs in --out that were made by other code")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    code = hashlib.sha256("".join(results.source_digest(name) for name in DEPENDS).encode()).hexdigest()[:16]
     started = time.perf_counter()
-    {"labels": labels, "mistakes": mistakes}[options.study](options, cells.Cells(Path(options.out), code))
+    {"labels": labels, "mistakes": mistakes}[options.study](options)
     print(f"{time.perf_counter() - started:.0f} s", flush=True)
 
 
