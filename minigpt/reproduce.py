@@ -162,7 +162,7 @@ def by_labels(run: Run) -> tuple[dict, dict[int, int]]:
     run.pretrain(("gpt",))
     plan = run.plan
     most = plan.rows[FULL].epochs
-    epochs = {n: max(3, min(3 * most, round(most * 1000 / n))) for n in plan.auxiliary_labels}
+    epochs = {n: max(3, min(3 * most, round(most * 500 / n))) for n in plan.auxiliary_labels}
     jobs = {(row, name, n, *pair): run.job(row, name, *pair, labels=n, epochs=epochs[n]) for row in (FULL, NO_AUX, SCRATCH)
             for name in plan.auxiliary_tasks for n in plan.auxiliary_labels for pair in run.few}
     found = run.fine_tune(jobs, "labels")
