@@ -25,7 +25,7 @@ from tqdm import tqdm
 from minigpt import checkpoint, paper
 from minigpt.bpe import BPE
 from minigpt.model import GPT, LSTM, load
-from minigpt.objective import OpenAIClassifier, decide, losses, outputs, targets
+from minigpt.objective import OpenAIClassifier, decide, losses, targets
 from minigpt.tasks import Classifier, Example, Task, add_specials, collate, get, scores, special_ids, transform
 from minigpt.train import autocast, parameter_groups
 
@@ -257,7 +257,7 @@ def finetune(model: GPT | LSTM, bpe: BPE, task: Task | str, train: Sequence[Exam
     longest = model.config.n_positions
     sequences = encode(bpe, task, train, longest, config.quirks)
     extended = add_specials(transfer(model, config.layers, config.seed, dropout=config.dropout))
-    shape = (extended, outputs(task), task.format, config.classifier_dropout)
+    shape = (extended, task.n_outputs, task.format, config.classifier_dropout)
     if config.quirks == "openai":
         # The code shrinks its context, and with it the rows of the softmax, to the longest example of all.
         both = sequences + encode(bpe, task, dev, longest, config.quirks)
@@ -323,6 +323,6 @@ def load_classifier(folder: str | Path) -> tuple[Classifier, BPE, Task]:
         raise FileNotFoundError(f"{path}: no such file; python -m minigpt finetune writes one")
     with safe_open(path, framework="pt") as file:
         task, head = get(file.metadata()["task"]), {name: file.get_tensor(name) for name in file.keys()}
-    classifier = Classifier(load(folder), outputs(task), task.format)
+    classifier = Classifier(load(folder), task.n_outputs, task.format)
     classifier.head.load_state_dict(head)
     return classifier.eval(), BPE.load(folder), task

@@ -16,22 +16,18 @@ from minigpt.tasks import Classifier, Example, Task
 # -- labels -------------------------------------------------------------------------------------------------------------------
 
 
-def outputs(task: Task) -> int:
-    """Outputs of the head. A task whose label is a number from 0 to 5 (STS-B) gets one for each whole number, 6.
-
-    OpenAI's code carries the encoding of Tai et al. (2015) for it, so this is how the paper did it, as far as its code shows.
-    """
-    return task.n_outputs if task.labels else round(task.limits[1] - task.limits[0]) + 1
-
-
 def targets(task: Task, examples: Sequence[Example]) -> Tensor:
-    """Classes as int64 (n,); numbers as distributions over the whole numbers, float (n, outputs): 3.6 is 0.4 of 3 and 0.6 of 4."""
+    """Classes as int64 (n,); numbers as distributions over the whole numbers, float (n, outputs): 3.6 is 0.4 of 3 and 0.6 of 4.
+
+    OpenAI's code carries this encoding, of Tai et al. (2015), for STS-B: it is how the paper did it, as far as its code shows.
+    Raises ValueError for labels that are secret.
+    """
     labels = [example.label for example in examples]
     if any(label is None for label in labels):
         raise ValueError(f"{task.name}: these examples' labels are secret; they can be predicted, but not trained on")
     if task.labels:
         return torch.tensor(labels)
-    whole = torch.arange(outputs(task)) + task.limits[0]
+    whole = torch.arange(task.n_outputs) + task.limits[0]
     return (1 - (torch.tensor(labels)[:, None] - whole).abs()).clamp(min=0)
 
 

@@ -10,10 +10,10 @@ import transformers
 from torch import nn
 from torch.nn import functional as F
 
-from minigpt import GPT, GPTConfig, finetune, objective, paper, tasks
+from minigpt import GPT, GPTConfig, finetune, tasks
 from minigpt.finetune import FinetuneConfig, Run, batches, transfer, warmup_linear
 from minigpt.model import LSTM, LSTMConfig
-from minigpt.objective import OpenAIClassifier, decide, losses, outputs, targets
+from minigpt.objective import OpenAIClassifier, decide, losses, targets
 from minigpt.tasks import Classifier, Example, add_specials, collate
 
 transformers.logging.set_verbosity_error()
@@ -287,7 +287,7 @@ def test_a_number_becomes_a_distribution_and_back():
     task = tasks.get("stsb")
     values = [0.0, 0.25, 3.6, 4.999, 5.0]
     soft = targets(task, [Example(("a", "b"), (), v) for v in values])
-    assert outputs(task) == 6 and soft.shape == (5, 6)
+    assert task.n_outputs == 6 and soft.shape == (5, 6)
     for row, v in zip(soft.tolist(), values, strict=True):  # Tai et al. (2015), section 5.2, with classes 0 to 5
         p = [0.0] * 6
         p[math.floor(v)] = math.floor(v) - v + 1
@@ -451,7 +451,3 @@ def test_impossible_requests_are_one_line(tiny, trained):
         (lambda: FinetuneConfig(precision="fp16"), "unknown precision 'fp16'")]:
         with pytest.raises(ValueError, match=says):
             request()
-
-
-def test_the_numbers_of_the_objective_come_from_the_paper():
-    assert paper.fact("gpt1-lambda") == FinetuneConfig().lm_coefficient and objective.outputs(tasks.get("mnli")) == 3
