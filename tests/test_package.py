@@ -15,7 +15,8 @@ ORDER = ["paper", "results", "viz", "world_grammar", "world_words", "world_thing
          "world_voyage", "world_tasks", "world", "hub", "bpe_core", "bpe_gpt1", "bpe", "data", "ngram", "weights", "model",
          "generate", "checkpoint", "train", "tasks_table", "tasks", "objective", "finetune", "zeroshot", "cells", "experiments",
          "paper_scale", "reproduce", "__main__"]
-NO_TORCH = {"paper", "results", "viz", "hub", "bpe_core", "bpe_gpt1", "bpe", "ngram", "tasks_table"} | {name for name in ORDER if name.startswith("world")}
+NO_TORCH = {"paper", "results", "viz", "hub", "bpe_core", "bpe_gpt1", "bpe", "ngram", "tasks_table"} | {
+    name for name in ORDER if name.startswith("world")}
 MODULES = sorted((dev.ROOT / "minigpt").glob("*.py"))
 BY_NAME = pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
 
