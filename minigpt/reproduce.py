@@ -32,7 +32,7 @@ FULL, SCRATCH, NO_AUX, LSTM = paper.get("gpt1-table5").rows
 BAG = "Bag of words + logistic regression (ours)"
 OURS = results.OURS_IN_GPT1
 
-ROWS = {FULL: RowSettings(2e-3), SCRATCH: RowSettings(5e-4), NO_AUX: RowSettings(5e-4, lm_coefficient=0.0), LSTM: RowSettings(1e-3)}
+ROWS = {FULL: RowSettings(2e-3), SCRATCH: RowSettings(5e-4), NO_AUX: RowSettings(5e-4, lm_coefficient=0.0), LSTM: RowSettings(2e-3)}
 GRID = [dict(learning_rate=rate) for rate in (2e-4, 5e-4, 1e-3, 2e-3, 4e-3)]  # each run's development set chooses its epoch
 LAPTOP = Plan(ROWS)
 QUICK = Plan(ROWS, Pretraining(steps=2500), (1,), (2,), dev=100, test=200,
