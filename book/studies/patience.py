@@ -34,7 +34,7 @@ def main() -> None:
     gain = np.mean([values[f"{reproduce.FULL}, {TIMES * few} epochs"][name][0] - values[f"{reproduce.FULL}, {few} epochs"][name][0]
                     for name in TASKS])
     results.save("08-patience", values, "python book/studies/patience.py", list(run.plan.seeds),
-                 f"Table 5's settings, with {few} and {TIMES * few} epochs; one fine-tuning seed for each pre-training seed; the best "
+                 f"Table 5's settings, with {few} and {TIMES * few} epochs; one fine-tuning seed for each pre-training seed; best "
                  "epoch on the development set; test accuracy in points", "95 %, over the pre-training seeds",
                  [f"minigpt.{name}" for name in (*experiments.CODE, "experiments", "reproduce")],
                  f"{TIMES} times the epochs: {gain:+.1f} points on average")
