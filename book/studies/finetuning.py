@@ -7,6 +7,7 @@ The first shares its runs, kept in --out, with `python -m minigpt reproduce`; a 
 """
 
 import argparse
+import re
 import time
 from dataclasses import asdict, replace
 
@@ -81,10 +82,10 @@ def closer(row: dict, nouns: dict, sure, options) -> dict:
         hypothesis = hypothesis.replace(" an ", " a ").replace(" a ", f" {article[asked[0] in 'aeiou']} ")
         return tasks.Example((premise, hypothesis))
 
-    stories = world.stories(5000)
+    stories = "\n".join(world.stories(5000))
     siblings = [noun for noun, category in nouns.items() if category == row["category"]]
     return {"siblings": list(zip(siblings, [round(p, 4) for p in sure([ask(noun, row["asked"]) for noun in siblings])],
-                                 [sum(text.count(f" {noun}") for text in stories) for noun in siblings], strict=True)),
+                                 [len(re.findall(rf"\b{noun}s?\b", stories)) for noun in siblings], strict=True)),
             "categories": list(zip([c.name for c in CATEGORIES],
                                    [round(p, 4) for p in sure([ask(row["noun"], c.name) for c in CATEGORIES])], strict=True))}
 
