@@ -80,10 +80,10 @@ class Plan:
     labels: int | dict[str, int] = field(default_factory=lambda: dict(LABELS))
     dev: int = 200
     test: int = 500
-    layer_tasks: tuple[str, ...] = ("sentiment", "acceptability", "pronoun")  # where the full row is far from chance
+    layer_tasks: tuple[str, ...] = ("sentiment", "acceptability")  # where the full row is far from chance
     zero_shot: int = 250  # test examples of each heuristic
     auxiliary_tasks: tuple[str, ...] = ("acceptability", "entailment")  # where scores have room to move
-    auxiliary_labels: tuple[int, ...] = (50, 200, 500, 2000)
+    auxiliary_labels: tuple[int, ...] = (50, 500, 2000)
 
     def n_labels(self, task: str) -> int:
         """How many labelled examples a task is fine-tuned on."""

@@ -1,6 +1,6 @@
 """Is the Transformer behind the LSTM because it is given too few passes? A study of chapter 08: python book/studies/patience.py
 
-Table 5's full row once more, with four times the epochs, on the two tasks where it lies furthest behind the LSTM's row.
+Table 5's full row once more, with four times the epochs, on a task where it lies far behind the LSTM's row.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import torch
 from minigpt import experiments, reproduce, results
 from minigpt.experiments import by_seed, first, spread
 
-TASKS, TIMES = ("entailment", "qa"), 4
+TASKS, TIMES = ("entailment",), 4
 
 
 def main() -> None:
