@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from minigpt import paper, viz
-from minigpt.tasks_table import FORMATS, TABLE1, TASKS, THE_WORLDS, Example, Task, get, notes, read, substitution, table
+from minigpt.tasks_table import FORMATS, TABLE1, TASKS, THE_WORLDS, Example, Task, get, read, substitution, table
 
 __all__ = ["FORMATS", "METRICS", "SPECIALS", "TABLE1", "TASKS", "THE_WORLDS", "Classifier", "Example", "Task", "add_specials",
-           "collate", "get", "notes", "read", "scores", "shares", "special_ids", "substitution", "table", "transform", "view"]
+           "collate", "get", "read", "scores", "shares", "special_ids", "substitution", "table", "transform", "view"]
 SPECIALS = ("_start_", "_delimiter_", "_classify_")  # OpenAI's names; their ids follow the vocabulary's last one, in this order
 METRICS = ("accuracy", "f1", "matthews", "pearson")
 

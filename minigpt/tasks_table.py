@@ -143,14 +143,9 @@ def table(tasks: dict[str, Task] = TASKS) -> results.Table:
     for task in tasks.values():
         source = task.source + (f" @ {task.revision[:7]}" if task.revision else "")
         labels = ", ".join(map(str, task.labels)) or f"{task.limits[0]} to {task.limits[1]}"
-        printed = "–" if task.printed is None else f"{task.printed:.1f}"
-        rows.append([task.name, task.format, source, labels, ", ".join(task.metrics), printed])
-    return results.Table(["task", "format", "source", "labels", "metrics", "the paper"], rows)
-
-
-def notes(tasks: dict[str, Task] = TASKS) -> results.Table:
-    """Which columns hold the texts of each task, and what to know before downloading it."""
-    return results.Table(["task", "columns", "note"], [[task.name, ", ".join(task.columns), task.note] for task in tasks.values()])
+        rows.append([task.name, task.format, source, " + ".join(task.columns), labels, ", ".join(task.metrics),
+                     "–" if task.printed is None else f"{task.printed:.1f}", task.note])
+    return results.Table(["task", "format", "source", "columns", "labels", "metrics", "the paper", "note"], rows)
 
 
 # -- examples -----------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def test_table_1_is_complete():
     for name, task in tasks.TABLE1.items():  # pinned, and the download uses the pin
         assert (task.revision is None) == (name == "storycloze")
         assert task.revision is None or hub.REVISIONS["/".join(task.source.split("/")[:2])] == task.revision
-    assert "nyu-mll/glue/rte @ bcdcba7" in repr(tasks.table()) and "ask its authors" in tasks.notes()._repr_html_()
+    assert "nyu-mll/glue/rte @ bcdcba7" in repr(tasks.table()) and "ask its authors" in tasks.table()._repr_html_()
     with pytest.raises(ValueError, match="unknown task 'rtt': choose one of snli"):
         tasks.get("rtt")
 
