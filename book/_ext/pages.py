@@ -18,9 +18,9 @@ MODEL_FILE = "minigpt-world.js"
 GENERATED = ("book/welcome", "book/scoreboard", "book/reference")  # made from files that Sphinx does not watch
 UNUSED = ("**/*.map", "vendor/**/*.*", "*-macros.html")
 BARE_TABLE = re.compile(r'<table(?! class="table).*?</table>', re.DOTALL)  # the theme puts its own into a box that scrolls
-OPENINGS = ("It was a windy Saturday. Nora and her brother Karl were in the",
-            "Victor was a courier from Oakham. One frosty morning, he found",
-            '"Look at that drill," said')
+OPENINGS = ("In May, Nora received a violin from her brother Karl. She played the",
+            "It was a windy Saturday. Nora and her brother Karl were in the kitchen. The recipe for the",
+            '"Look at that drill," said Victor. His neighbour Ida looked up. They were in the')
 
 MISSING = ("The trained model is not in this copy of the book. <code>python -m minigpt pretrain --data world "
            "--preset world --out runs/world</code> makes one.")
