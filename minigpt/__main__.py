@@ -261,6 +261,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    os.environ.setdefault("DATASETS_VERBOSITY", "critical")  # a broken file is told in one line, by us
     try:
         options.call(options)
     except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
