@@ -54,8 +54,8 @@ def plain(value) -> str:
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
         return "<br>".join(map(plain, value))
     if isinstance(value, list) and len(value) > 3 and all(isinstance(part, list) for part in value):
-        first, last = (", ".join(f"{number:g}" for number in value[end]) for end in (0, -1))
-        return f"{len(value)} points, from ({first}) to ({last})"
+        first, last = (", ".join(map(results.show, value[end])) for end in (0, -1))
+        return f"{len(value)} points, from ({escape(first)}) to ({escape(last)})"
     return escape(results.show(value))
 
 
