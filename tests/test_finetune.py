@@ -368,10 +368,10 @@ def test_it_learns_moves_everything_and_leaves_the_model_alone(tiny, trained):
 
 def test_predictions_come_in_the_order_of_the_examples(tiny, trained):
     torch.manual_seed(0)
-    classifier = shaken(Classifier(add_specials(tiny), 1, "choice"))
-    given = tasks.read("cloze", "test", 30)
-    together = finetune.predict(classifier, trained, "cloze", given, batch_size=7)
-    alone = np.concatenate([finetune.predict(classifier, trained, "cloze", [example]) for example in given])
+    classifier = shaken(Classifier(add_specials(tiny), 2, "classification"))
+    given = examples(30, "test")
+    together = finetune.predict(classifier, trained, TASK, given, batch_size=7)
+    alone = np.concatenate([finetune.predict(classifier, trained, TASK, [example]) for example in given])
     assert alone.std(0).min() > 0.01, "examples that all score alike would hide a wrong order"
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
