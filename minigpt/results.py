@@ -287,21 +287,38 @@ SCOREBOARD = {
 }
 
 
-def scoreboard():
-    """Every table and figure of both papers with its chapter, the paper's number, ours, and the command, as a Table.
+def measured(name):
+    """The records of one table or figure, by their label: {"laptop": Record, "paper": Record, "anything-else": Record}.
 
-    Ours is the summary of the record of the same name, or of that name followed by "-laptop" or "-paper".
+    A record belongs to the table whose name it begins with: "gpt2-table3-laptop", "gpt2-table3-paper", and, with a label of
+    the reader's choice, "gpt2-table3-my-run". One without a label counts as the laptop's.
     """
+    found = {}
+    for kept in names():
+        if kept == name or kept.startswith(f"{name}-"):
+            found[kept[len(name) + 1:] or "laptop"] = load(kept)
+    return found
+
+
+def scoreboard():
+    """Every table and figure of both papers, the paper's number, ours at both scales and readers' own, and how these were made."""
     rows = []
     for name, (chapter, cells) in SCOREBOARD.items():
-        entry = paper.get(name)
+        entry, found = paper.get(name), measured(name)
         printed = "; ".join(f"{row}, {column}: {show(entry.value(row, column))}" for row, column in cells)
-        found = [load(kept) for kept in (name, f"{name}-laptop", f"{name}-paper") if _path(kept).is_file()]
-        ours = "; ".join(_summary(record) for record in found) or NOT_YET
-        command = "; ".join(record.command for record in found if record.command) or f"comes with chapter {chapter:02d}"
         title = f"{entry.paper}, {entry.where}: {entry.caption}"
-        rows.append([title, f"{chapter:02d}", printed or "no numbers", ours, command])
-    return Table(["what", "chapter", "the paper", "ours", "command"], rows, "Every table and figure of both papers")
+        ours = [_summary(found[label]) if label in found else NOT_YET for label in ("laptop", "paper")]
+        others = "; ".join(f"{label}: {_summary(record)}" for label, record in found.items() if label not in ("laptop", "paper"))
+        about = ["; ".join(filter(None, texts)) or "–" for texts in zip(*map(_about, found.values()), strict=True)] or ["–"] * 5
+        rows.append([title, f"{chapter:02d}", printed or "no numbers", *ours, others or "–", *about])
+    columns = "what, chapter, the paper, laptop scale, paper scale, others, command, protocol, interval, device, date"
+    return Table(columns.split(", "), rows, "Every table and figure of both papers")
+
+
+def _about(record):
+    """How a record was made, in words: command, protocol, interval, device, date."""
+    machine = record.device.get("gpu") or record.device.get("cpu", "")
+    return record.command, record.protocol, "" if record.interval is None else str(record.interval), machine, record.date
 
 
 def _summary(record):

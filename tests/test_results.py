@@ -179,11 +179,16 @@ def test_beside_a_table_of_the_paper():
 def test_scoreboard_has_every_table_and_figure_once():
     assert set(results.SCOREBOARD) == set(paper.ENTRIES)
     table = results.scoreboard()
-    assert len(table.rows) == len(paper.ENTRIES)
-    assert {row[3] for row in table.rows} == {"not yet measured"}
-    results.save("gpt2-table6-laptop", {"PTB": 1.25}, command="python -m minigpt reproduce gpt2-table6")
-    results.save("gpt1-table5", {"Avg": 70, "x": 1}, summary="70 on average")
+    assert len(table.rows) == len(paper.ENTRIES) and len(table.columns) == 11
+    assert {tuple(row[3:]) for row in table.rows} == {("not yet measured", "not yet measured", *["–"] * 6)}
+    results.save("gpt2-table6-laptop", {"PTB": 1.25}, command="python -m minigpt reproduce gpt2-table6", protocol="8-grams")
+    results.save("gpt1-table5", {"Avg": 70, "x": 1}, summary="70 on average", interval="95 %")
+    results.save("gpt2-table3-my-gpu", {"LAMBADA": 46.0}, command="mine")
+    results.save("gpt2-table3-paper", {"LAMBADA": 45.0}, command="theirs")
     rows = {row[0].split(":")[0]: row[1:] for row in results.scoreboard().rows}
-    assert rows["GPT-2, Table 6"][2:] == ["PTB 1.25", "python -m minigpt reproduce gpt2-table6"]
-    assert rows["GPT-1, Table 5"][2:] == ["70 on average", "comes with chapter 08"]
+    today = results.load("gpt1-table5").date
+    assert rows["GPT-2, Table 6"][2:5] == ["PTB 1.25", "not yet measured", "–"]
+    assert rows["GPT-2, Table 6"][5:7] == ["python -m minigpt reproduce gpt2-table6", "8-grams"]
+    assert [rows["GPT-1, Table 5"][column] for column in (2, 7, 9)] == ["70 on average", "95 %", today]
     assert "74.7" in rows["GPT-1, Table 5"][1] and rows["GPT-1, Figure 2 left"][2] == "not yet measured"
+    assert rows["GPT-2, Table 3"][2:6] == ["not yet measured", "LAMBADA 45", "my-gpu: LAMBADA 46", "mine; theirs"]

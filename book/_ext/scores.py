@@ -27,14 +27,33 @@ def paper_section(name: str, links: dict[int, str]) -> str:
         for row, column in cells:
             value = escape(results.show(entry.value(row, column)))
             printed.setdefault(escape(str(row)), []).append(f"{escape(str(column))} <b>{value}</b>")
-        kept = [key for key in (entry_name, f"{entry_name}-laptop", f"{entry_name}-paper") if key in results.names()]
-        ours = [f'<a href="#record-{escape(key)}">{escape(summary(results.load(key)))}</a>' for key in kept]
+        found = results.measured(entry_name)
+        missing = f'<span class="not-yet">{results.NOT_YET}</span>'
+        ours = [_ours(found.pop(label)) if label in found else missing for label in ("laptop", "paper")]
+        others = "".join(f"<div><b>{escape(label)}</b> {_ours(record)}</div>" for label, record in found.items())
         number = f'<a href="{links[chapter]}">{chapter:02d}</a>' if chapter in links else f"{chapter:02d}"
         title = f'{escape(entry.where)} <span class="what">{escape(entry.caption)}</span>'
-        missing = f'<span class="not-yet">{results.NOT_YET}</span>'
         numbers = "<br>".join(f"{row.rstrip(':')}: {', '.join(values)}" for row, values in printed.items())
-        rows.append([title, number, numbers or "no numbers", "<br>".join(ours) or missing])
-    return table(["Where", "Chapter", "The paper", "Ours"], rows)
+        rows.append([title, number, numbers or "no numbers", ours[0] + others, ours[1]])
+    return table(["Where", "Chapter", "The paper", "Ours, laptop scale and other models", "Ours, paper scale"], rows)
+
+
+def _ours(record) -> str:
+    """A record's summary, and folded behind it how it was made."""
+    return (f'<a href="#record-{escape(record.name)}">{escape(summary(record))}</a><details class="how"><summary>how</summary>'
+            f"<dl>{_facts(record)}</dl></details>")
+
+
+def _facts(record) -> str:
+    """The particulars of a record as a definition list's items."""
+    about = {"Command": f"<code>{escape(record.command)}</code>" if record.command else "",
+             "Protocol": escape(record.protocol), "Seeds": escape(", ".join(map(str, record.seeds))),
+             "Interval": "" if record.interval in (None, "") else plain(record.interval),
+             "Device": escape(", ".join(f"{key} {value}" for key, value in record.device.items())),
+             "Versions": escape(", ".join(f"{key} {value}" for key, value in record.versions.items())),
+             "Date": escape(record.date),
+             "Stale": escape(f"{', '.join(record.changed)} changed since") if record.stale else ""}
+    return "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in about.items() if value)
 
 
 def summary(record) -> str:
@@ -61,17 +80,9 @@ def plain(value) -> str:
 
 def one_record(record) -> str:
     """A folded record: the summary, then everything that it carries."""
-    about = {"Command": f"<code>{escape(record.command)}</code>" if record.command else "",
-             "Protocol": escape(record.protocol), "Seeds": escape(", ".join(map(str, record.seeds))),
-             "Interval": "" if record.interval in (None, "") else plain(record.interval),
-             "Device": escape(", ".join(f"{key} {value}" for key, value in record.device.items())),
-             "Versions": escape(", ".join(f"{key} {value}" for key, value in record.versions.items())),
-             "Date": escape(record.date),
-             "Stale": escape(f"{', '.join(record.changed)} changed since") if record.stale else ""}
     rows = [[escape(str(key)), plain(value)] for key, value in record.values.items()]
-    facts = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in about.items() if value)
     return (f'<details class="record" id="record-{escape(record.name)}"><summary><code>{escape(record.name)}</code> '
-            f"{escape(summary(record))}</summary><dl>{facts}</dl>{table(['What', 'Value'], rows)}</details>")
+            f"{escape(summary(record))}</summary><dl>{_facts(record)}</dl>{table(['What', 'Value'], rows)}</details>")
 
 
 def all_records() -> str:
