@@ -1,0 +1,138 @@
+"""The log-probability of the last tokens of many sequences, and of long texts through a sliding window.
+
+What all of GPT-2's zero-shot scores are made of. Sequences of about equal length go through the model together, and the softmax,
+which for a large vocabulary costs as much as several blocks, is computed only where a token is scored.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minigpt import zeroshot
+
+POSITIONS_AT_ONCE = 512  # rows of logits held at a time: 100 MB for a vocabulary of 50,000
+
+
+def log_probs(logits: Tensor, targets: Tensor) -> Tensor:
+    """logits (n, vocab_size), targets (n,) -> nats of the targets, (n, 1)."""
+    return logits.gather(1, targets[:, None]) - logits.logsumexp(1, keepdim=True)
+
+
+@torch.inference_mode()
+def tails(model, sequences: Sequence[Sequence[int]], sizes: Sequence[int], batch_size: int = 16,
+          judge: Callable[[Tensor, Tensor], Tensor] = log_probs) -> list[np.ndarray]:
+    """What `judge` says of the last `size` tokens of each sequence, given all before: float32 arrays (size, columns of judge).
+
+    judge: (float32 logits (n, vocab_size), targets (n,)) -> (n, k). Any model that gives logits for a batch of ids will do.
+    Raises ValueError for a size that leaves no token to predict from, and for more tokens than the model's window holds (the
+    last token of a sequence is only predicted, so a sequence may be one longer than the window).
+    """
+    window = _window(model)
+    for number, (ids, size) in enumerate(zip(sequences, sizes, strict=True)):
+        if not 1 <= size < len(ids):
+            raise ValueError(f"sequence {number}: {size} of its {len(ids)} tokens cannot be scored: the first is given")
+        if window is not None and len(ids) > window + 1:
+            raise ValueError(f"sequence {number} has {len(ids)} tokens; the window of {window} scores {window + 1} at most")
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    found: list = [None] * len(sequences)
+    was_training = getattr(model, "training", False)
+    if was_training:
+        model.eval()
+    try:
+        for chosen in zeroshot._batches(order, sequences, batch_size):
+            rows = _judge_batch(model, [sequences[i] for i in chosen], [sizes[i] for i in chosen], judge)
+            for i, row in zip(chosen, rows, strict=True):
+                found[i] = row
+    finally:
+        if was_training:
+            model.train()
+    return found
+
+
+def windows(n_tokens: int, context: int | None, stride: int | None) -> list[tuple[int, int, int]]:
+    """How a text of n_tokens ids, the first of which is given, is cut: (begin, end, size), where the last `size` of ids[begin:end]
+    are scored.
+
+    context: at most so many tokens are looked at for a prediction (None: all); stride: how many new tokens each window after the
+    first scores (None: as many as fit, so each window starts where the last one ended). Each token is scored exactly once.
+    """
+    n = n_tokens - 1
+    context = n if context is None else context
+    stride = context if stride is None else stride
+    if n < 1:
+        return []
+    if context < 1 or not 1 <= stride <= context:
+        raise ValueError(f"context must be at least 1 and stride between 1 and context, not {context} and {stride}")
+    cuts = [(0, min(n, context) + 1, min(n, context))]
+    done = cuts[0][2]
+    while done < n:
+        size = min(stride, n - done)
+        done += size
+        cuts.append((done - context, done + 1, size))
+    return cuts
+
+
+def rolling(model, sequences: Sequence[Sequence[int]], context: int | None = None, stride: int | None = None,
+            batch_size: int = 16) -> list[np.ndarray]:
+    """For each sequence of ids, nats of its tokens 1, 2, ... in order, through windows as `windows` cuts them.
+
+    context None takes the model's whole window. Raises ValueError for a context that the model's window does not hold.
+    """
+    context = fitting(model, context)
+    cuts = [(i, cut) for i, ids in enumerate(sequences) for cut in windows(len(ids), context, stride)]
+    rows = tails(model, [sequences[i][begin:end] for i, (begin, end, _) in cuts], [size for _, (_, _, size) in cuts], batch_size)
+    parts: list[list] = [[] for _ in sequences]
+    for (i, _), row in zip(cuts, rows, strict=True):
+        parts[i].append(row[:, 0])
+    return [np.concatenate(part) if part else np.zeros(0, dtype=np.float32) for part in parts]
+
+
+def fitting(model, context: int | None) -> int | None:
+    """The context to use: the model's window for None (None again if it has no limit)."""
+    window = _window(model)
+    if context is not None and window is not None and context > window:
+        raise ValueError(f"a context of {context} tokens does not fit this model's window of {window}")
+    return window if context is None else context
+
+
+def cropped(model, context: Sequence[int], continuation: Sequence[int]) -> list[int]:
+    """Context and continuation as one sequence for `tails`; a context too long for the window loses its beginning.
+
+    Raises ValueError for a continuation without tokens, one that the window does not hold, and a context without tokens.
+    """
+    window = _window(model)
+    if not len(continuation):
+        raise ValueError("the continuation is empty: there is nothing to score")
+    if not len(context):
+        raise ValueError("the context is empty: there is nothing to predict the first token from")
+    if window is not None and len(continuation) > window:
+        raise ValueError(f"the continuation has {len(continuation)} tokens, the window {window} positions")
+    whole = [*context, *continuation]
+    return whole[-(window + 1):] if window else whole
+
+
+def _window(model) -> int | None:
+    return getattr(getattr(model, "config", None), "n_positions", None)
+
+
+def _judge_batch(model, batch, sizes, judge) -> list[np.ndarray]:
+    longest = max(map(len, batch)) - 1
+    device = next((p.device for p in model.parameters()), None) if hasattr(model, "parameters") else None
+    # Padding stands on the right, where a model that looks to the left never sees it.
+    ids = torch.tensor([[*row[:-1], *[0] * (longest + 1 - len(row))] for row in batch], dtype=torch.int64, device=device)
+    places = [r * longest + len(row) - 1 - size + k for r, (row, size) in enumerate(zip(batch, sizes, strict=True))
+              for k in range(size)]
+    places = torch.tensor(places, device=device)
+    targets = torch.tensor([i for row, size in zip(batch, sizes, strict=True) for i in row[len(row) - size:]], device=device)
+    split = hasattr(model, "hidden") and hasattr(model, "lm_head")
+    out = model.hidden(ids) if split else model(ids)
+    states = getattr(out, "logits", out).flatten(0, 1)  # transformers' models wrap their logits
+    parts = []
+    for begin in range(0, len(places), POSITIONS_AT_ONCE):
+        chosen = states[places[begin:begin + POSITIONS_AT_ONCE]]
+        logits = (model.lm_head(chosen) if split else chosen).float()
+        parts.append(judge(logits, targets[begin:begin + POSITIONS_AT_ONCE]))
+    values = torch.cat(parts).float().cpu().numpy()
+    return np.split(values, np.cumsum(sizes)[:-1])
