@@ -6,9 +6,9 @@ import pytest
 import torch
 import transformers
 
-from minigpt import GPTConfig, generate
-from minigpt.generate import choose, compiled_step, keep_likely
-from minigpt.model import KVCache
+from minigpt import BPE, GPT, GPTConfig, generate
+from minigpt.generate import Continuation, Decoder, choose, compiled_step, generate_texts, keep_likely, stream_seed, stream_text
+from minigpt.model import LSTM, KVCache, LSTMConfig
 from tests.test_model import ODD, shaken
 
 transformers.logging.set_verbosity_error()
@@ -36,6 +36,32 @@ def test_past_the_window_the_last_tokens_are_encoded_anew(config):
     for end in range(5, 45):
         with torch.no_grad():
             assert torch.equal(out[:, end], model(out[:, max(0, end - 17):end])[:, -1].argmax(-1))
+
+
+class Own(GPT):
+    """A model that makes its own cache, as those of other architectures do."""
+
+    def new_cache(self, batch):
+        self.made = KVCache(self.config, batch, self.wte.weight)
+        return self.made
+
+
+@pytest.mark.parametrize("kind", [*CONFIGS, "own cache", "no cache"])
+def test_a_decoders_logits_equal_uncached_ones_at_every_step(kind):
+    torch.manual_seed(0)
+    model = LSTM(LSTMConfig(101, 17, 16, 24)) if kind == "no cache" else shaken(kind if isinstance(kind, GPTConfig) else CONFIGS[0])
+    if kind == "own cache":
+        model.__class__ = Own
+    model.eval()
+    text, decoder, end = torch.randint(101, (3, 45)), Decoder(model, 3), 0
+    for step in (4, 1, 1, 3, *[1] * 12, 2, *[1] * 17, 5):  # the window of 17 slides from the twelfth on
+        with torch.inference_mode():
+            logits = decoder(text[:, end:end + step])
+            end += step
+            torch.testing.assert_close(logits, model(text[:, max(0, end - 17):end])[:, -1], atol=1e-5, rtol=1e-5)
+        assert (decoder.store is not None) == (end <= 17 and kind != "no cache")
+    if kind == "own cache":
+        assert model.made.length == 17, "its own cache must have been used, as far as the window goes"
 
 
 def test_a_prompt_longer_than_the_window():
@@ -103,6 +129,19 @@ def test_bad_settings_are_refused_in_one_line(settings, says):
         generate(model, **(dict(ids=torch.tensor([[1]]), max_new_tokens=2) | settings))
 
 
+def test_a_tiny_temperature_is_greedy_and_an_endless_one_refused():
+    logits = torch.tensor([[3.0, 9.0, -2.0]])
+    assert choose(logits, torch.tensor([0.999]), temperature=1e-38) == 1
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="temperature must not be negative or without end"):
+            generate(shaken(CONFIGS[0]), torch.tensor([[1]]), 2, temperature=bad)
+
+
+def test_the_compiled_step_is_for_a_gpt_only():
+    with pytest.raises(ValueError, match="written for GPT, not for LSTM"):
+        generate(LSTM(LSTMConfig(11, 8, 8, 8)), torch.tensor([[1]]), 2, compile=True)
+
+
 def test_nothing_to_generate():
     model, ids = shaken(CONFIGS[0]), torch.tensor([[1, 2]])
     assert torch.equal(generate(model, ids, 0), ids)
@@ -118,3 +157,123 @@ def test_the_compiled_step_gives_the_same_text(config):
         model.hidden(ids, cache)
         logits = compiled_step(model)(torch.tensor([5]), torch.tensor([3]), cache.layers)
         torch.testing.assert_close(logits, model(torch.cat([ids, torch.tensor([[5]])], 1))[:, -1], atol=1e-5, rtol=1e-5)
+
+
+# -- texts ----------------------------------------------------------------------------------------------------------
+
+PROMPTS = ["The old man", "She", "", "Once upon a time there was a fox. The fox", "She",
+           "A horse and a cow went to the market. There", "Grüße, 世界", "x" * 40]
+SETTINGS = [dict(temperature=0), dict(), dict(temperature=0.7, top_k=40, top_p=0.95)]
+
+
+@pytest.fixture(scope="module")
+def world():
+    return GPT.from_pretrained("world"), BPE.load("world")
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("batch_size", [1, 3, 16])
+def test_texts_in_batches_equal_each_prompt_alone(world, settings, batch_size):
+    model, bpe = world
+    together = generate_texts(model, bpe, PROMPTS, 24, **settings, seed=5, batch_size=batch_size)
+    for i, prompt in enumerate(PROMPTS):
+        ids = torch.tensor([bpe.encode(prompt) or [bpe.eos_id]])
+        seed = stream_seed(5, prompt, PROMPTS[:i].count(prompt))
+        new = generate(model, ids, 24, **settings, eos_id=bpe.eos_id, seed=seed)[0, ids.shape[1]:].tolist()
+        new = new[:new.index(bpe.eos_id)] if bpe.eos_id in new else new
+        assert together[i] == bpe.decode(new)
+    if settings.get("temperature") != 0:
+        assert together[1] != together[4], "the same prompt twice must give two samples"
+        assert together != generate_texts(model, bpe, PROMPTS, 24, **settings)
+
+
+def test_texts_do_not_depend_on_the_other_prompts(world):
+    found = generate_texts(*world, PROMPTS[:4], 15, seed=1)
+    assert generate_texts(*world, PROMPTS[3::-1], 15, seed=1) == found[::-1]
+    assert [generate_texts(*world, [prompt], 15, seed=1)[0] for prompt in PROMPTS[:4]] == found
+
+
+def test_long_prompts_lose_their_beginning_and_the_window_slides(world):
+    model, bpe = world
+    model = shaken(model.config)  # never ends a text of its own accord
+    long = "The dog ran to the river. " * 40
+    ids = bpe.encode(long)
+    for new, kept in ((20, 108), (64, 64), (100, 64), (150, 64)):  # of 128 positions
+        expected = generate(model, torch.tensor([ids[-kept:]]), new, temperature=0)[0, kept:].tolist()
+        short, found = generate_texts(model, bpe, ["A", long], new, temperature=0)
+        assert bpe.eos_id not in expected and found == bpe.decode(expected)
+        assert short and short == generate_texts(model, bpe, ["A"], new, temperature=0)[0]
+
+
+def test_every_batch_is_small_and_even(world, monkeypatch):
+    """Prompts of very unequal length do not wait for each other."""
+    made, start = [], Decoder.__init__
+    monkeypatch.setattr(Decoder, "__init__", lambda self, model, batch: (made.append(batch), start(self, model, batch))[0])
+    generate_texts(*world, ["a"] * 5 + [" a" * 60] + [" a" * n for n in (3, 4)], 8, temperature=0, batch_size=4)
+    assert made == [4, 3, 1]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_stop_strings_end_a_text_wherever_they_fall(world, settings):
+    model, bpe = world
+    free = generate_texts(model, bpe, PROMPTS, 40, **settings, seed=3)
+    inside = [text[5:14] for text in free if len(text) > 14]
+    for stops in ([". "], ["e "], ["e f", "t", "."], ["zz", "he"], ["The old", "She"], inside):
+        found = generate_texts(model, bpe, PROMPTS, 40, **settings, seed=3, stop=tuple(stops))
+        for i, (prompt, text, whole) in enumerate(zip(PROMPTS, found, free, strict=True)):
+            ends = [whole.find(s) for s in stops if s in whole]
+            assert text == (whole[:min(ends)] if ends else whole)
+            if prompt not in PROMPTS[:i]:
+                assert "".join(stream_text(model, bpe, prompt, 40, **settings, seed=3, stop=stops)) == text
+    assert inside
+
+
+def test_streamed_pieces_never_have_to_be_taken_back(world):
+    _, bpe = world
+    text = "😀 café, ab abc abd — END of it"
+    for stop in ((), ("abd",), ("abcd", "c a"), ("END of",), ("é",), ("😀",)):
+        written, shown = Continuation(bpe, [5], stop), ""
+        for token in bpe.encode(text):
+            shown += written.add(token)
+            assert text.startswith(shown) and not any(s in shown for s in stop)
+            if written.stopped:
+                break
+        shown += written.rest()
+        ends = [text.find(s) for s in stop if s in text]
+        assert shown == written.text == text[:min(ends, default=None)] and written.stopped == bool(ends)
+    assert len(bpe.encode("😀")) > 1, "the check needs a character of several tokens"
+
+
+def test_a_stop_string_may_begin_inside_one_token_and_end_inside_another(world):
+    _, bpe = world
+    tokens = bpe.encode(" river. The horse")
+    assert len(tokens) >= 3
+    written = Continuation(bpe, [1], ("ver. Th",))
+    assert "".join(written.add(token) for token in tokens) == " ri"[:3] and written.stopped
+
+
+def test_words_of_a_gpt1_vocabulary_keep_their_space():
+    bpe = BPE.train(["the old cat sat on the mat . " * 3], 60, style="gpt1")
+    whole, prompt = bpe.encode("the old cat sat on"), bpe.encode("the old")
+    written = Continuation(bpe, prompt)
+    assert "".join(written.add(token) for token in whole[len(prompt):]) + written.rest() == " cat sat on"
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    (dict(prompts="one text"), "must be a list of texts"), (dict(prompts=[1]), "must be a list of texts"),
+    (dict(stop=("",)), "stop string must not be empty"), (dict(batch_size=0), "batch_size must be at least 1"),
+    (dict(top_k=0), "top_k must be at least 1"), (dict(max_new_tokens=-1), "max_new_tokens must not be negative")])
+def test_bad_requests_for_texts_are_refused_in_one_line(world, changes, says):
+    with pytest.raises((ValueError, TypeError), match=says):
+        generate_texts(*world, **(dict(prompts=["a"], max_new_tokens=2) | changes))
+
+
+def test_a_vocabulary_without_an_end_cannot_begin_with_nothing(world):
+    bpe = BPE.train(["the old cat sat"], 40, style="gpt1")
+    assert bpe.eos_id is None
+    with pytest.raises(ValueError, match="no <|endoftext|> to start from"):
+        generate_texts(world[0], bpe, [""], 3)
+
+
+def test_no_prompts_and_no_tokens(world):
+    assert generate_texts(*world, [], 5) == [] and generate_texts(*world, ["a", "b"], 0) == ["", ""]
