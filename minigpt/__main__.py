@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from minigpt import BPE, GPT, data, hub, reproduce, results, tasks, viz, weights
+from minigpt import BPE, GPT, data, hub, modern, reproduce, results, tasks, viz, weights
 from minigpt import finetune as finetuning
 from minigpt import model as models
 from minigpt import train as training
-from minigpt.generate import stream
+from minigpt.generate import generate_texts, stream_text
 from minigpt.objective import decide, submission
 
 WORLD_BYTES = 24_000_000  # of generated stories: more than the laptop model reads in ten minutes of training
@@ -116,24 +116,33 @@ def _points(found: dict[str, float]) -> str:
 
 
 def generate(options) -> None:
-    model, bpe = GPT.from_pretrained(options.model), BPE.load(options.model)
+    prompts = _prompts(options.prompt_file) if options.prompt_file else [options.prompt]
+    model, bpe = modern.load(options.model)
     model = model.to(_device(options.device))
-    ids = bpe.encode(options.prompt, allowed_special=set(bpe.specials))
-    if not ids:  # nothing to continue: begin where a document begins
-        if bpe.eos_id is None:
-            raise ValueError("the prompt is empty, and this vocabulary has no <|endoftext|> to start from; give --prompt")
-        ids = [bpe.eos_id]
-    written, shown = list(ids) if options.prompt else [], 0
-    for new in stream(model, torch.tensor([ids], device=model.wte.weight.device), options.max_new_tokens, options.temperature,
-                      options.top_k, options.top_p, options.seed):
-        if int(new) == bpe.eos_id:
-            break
-        written.append(int(new))
-        text = bpe.decode(written)
-        if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # half a character: wait for its other bytes
-            print(text[shown:], end="", flush=True)
-            shown = len(text)
-    print(bpe.decode(written)[shown:])
+    settings = dict(max_new_tokens=options.max_new_tokens, temperature=options.temperature, top_k=options.top_k,
+                    top_p=options.top_p, stop=tuple(options.stop), seed=options.seed, allowed_special=set(bpe.specials))
+    if options.prompt_file:
+        for prompt, completion in zip(prompts, generate_texts(model, bpe, prompts, progress=True, **settings), strict=True):
+            print(json.dumps({"prompt": prompt, "completion": completion}, ensure_ascii=False))
+        return
+    pieces = stream_text(model, bpe, options.prompt, **settings)
+    first = next(pieces)  # whatever is wrong with the request shows here, before anything is printed
+    print(options.prompt + first, end="", flush=True)
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()
+
+
+def _prompts(name: str) -> list[str]:
+    """The lines of a file, or of standard input ('-'), that are not empty."""
+    raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        prompts = [line for line in raw.decode("utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    if not prompts:
+        raise ValueError(f"{name}: no prompts in it; write one on each line")
+    return prompts
 
 
 def _device(name: str | None) -> torch.device:
@@ -243,12 +252,17 @@ def parser() -> argparse.ArgumentParser:
     _finetune_arguments(commands)
     p = commands.add_parser("generate", help="continue a text")
     p.add_argument("--model", default="world",
-                   help=f"a run or model folder, a hub id, or a shipped model ({shipped}); default: world")
-    p.add_argument("--prompt", default="", help="the text to continue; nothing starts a new document")
+                   help=f"a run or model folder, a hub id, {modern.NAME}, a *.gguf file, or a shipped model ({shipped}); "
+                        "default: world")
+    text = p.add_mutually_exclusive_group()
+    text.add_argument("--prompt", default="", help="the text to continue; nothing starts a new document")
+    text.add_argument("--prompt-file", metavar="FILE",
+                      help="a text file with one prompt a line ('-': standard input); prints a JSON line for each")
     p.add_argument("--max-new-tokens", type=int, default=200, help="default 200")
     p.add_argument("--temperature", type=float, default=1.0, help="0 is greedy; default 1")
     p.add_argument("--top-k", type=int, help="sample among the k likeliest tokens (the paper's samples: 40)")
     p.add_argument("--top-p", type=float, help="sample among the fewest tokens whose probability reaches p")
+    p.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before this text; may be given more than once")
     p.add_argument("--seed", type=int, help="the same seed, the same text")
     p.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     p.set_defaults(call=generate)
