@@ -1,12 +1,16 @@
 """Sampling: the cache against no cache and against transformers, and the filters against their definitions."""
 
+import io
+import json
 import shutil
+import sys
 
 import pytest
 import torch
 import transformers
 
-from minigpt import BPE, GPT, GPTConfig, generate
+from minigpt import BPE, GPT, GPTConfig, generate, modern
+from minigpt.__main__ import main
 from minigpt.generate import Continuation, Decoder, choose, compiled_step, generate_texts, keep_likely, stream_seed, stream_text
 from minigpt.model import LSTM, KVCache, LSTMConfig
 from tests.test_model import ODD, shaken
@@ -277,3 +281,58 @@ def test_a_vocabulary_without_an_end_cannot_begin_with_nothing(world):
 
 def test_no_prompts_and_no_tokens(world):
     assert generate_texts(*world, [], 5) == [] and generate_texts(*world, ["a", "b"], 0) == ["", ""]
+
+
+# -- the command ----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_streams_what_the_library_writes(world, capsys):
+    settings = ["--max-new-tokens", "30", "--seed", "4", "--top-k", "40"]
+    assert main(["generate", "--prompt", "The old man", *settings]) == 0
+    whole = capsys.readouterr().out
+    text, = generate_texts(*world, ["The old man"], 30, top_k=40, seed=4)
+    assert whole == f"The old man{text}\n" and len(text) > 40
+    assert main(["generate", "--prompt", "The old man", *settings, "--stop", text[20:24], "--stop", "zzz"]) == 0
+    assert capsys.readouterr().out == f"The old man{text[:text.index(text[20:24])]}\n"
+
+
+def test_prompts_from_a_file_and_from_standard_input(world, capsys, tmp_path, monkeypatch):
+    (tmp_path / "prompts.txt").write_bytes("\ufeffThe old man\r\n\r\nGrüße, 世界\n".encode())
+    command = ["generate", "--max-new-tokens", "12", "--seed", "4", "--prompt-file"]
+    assert main([*command, str(tmp_path / "prompts.txt")]) == 0
+    said = capsys.readouterr().out
+    prompts = ["The old man", "Grüße, 世界"]
+    assert [json.loads(line) for line in said.splitlines()] == [
+        {"prompt": prompt, "completion": text}
+        for prompt, text in zip(prompts, generate_texts(*world, prompts, 12, seed=4), strict=True)]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(prompts).encode())))
+    assert main([*command, "-"]) == 0 and capsys.readouterr().out == said
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (["--prompt-file", "empty"], "no prompts in it"), (["--prompt-file", "bytes"], "not UTF-8 text (byte 1)"),
+    (["--prompt-file", "nowhere"], "nowhere"), (["--stop", ""], "a stop string must not be empty"),
+    (["--temperature", "nan"], "temperature must not be negative"), (["--model", "nothing.gguf"], "nothing.gguf")])
+def test_the_command_refuses_in_one_line(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").write_text("\n \n")
+    (tmp_path / "bytes").write_bytes(b"a\xff")
+    assert main(["generate", "--max-new-tokens", "2", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert says in err and err.count("\n") == 1 and out == ""
+
+
+# -- SmolLM2-135M-Instruct --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not modern.available(), reason=f"needs SmolLM2-135M-Instruct: {modern.INSTALL}")
+def test_smollm2_in_a_batch_equals_each_prompt_alone_and_no_cache():
+    model, bpe = modern.load(modern.NAME)
+    prompts = ["The capital of France is", "One two three four five six", "<|im_start|>user\nSay hello.<|im_end|>\n"]
+    for settings in (dict(temperature=0), dict(top_k=40, seed=3)):
+        together = generate_texts(model, bpe, prompts, 8, **settings, allowed_special=bpe.specials)
+        for prompt, text in zip(prompts, together, strict=True):
+            ids = torch.tensor([bpe.encode(prompt, allowed_special=bpe.specials)])
+            seed = stream_seed(3, prompt)
+            new = generate(model, ids, 8, **settings | dict(seed=seed), cache=False)[0, ids.shape[1]:].tolist()
+            assert text == bpe.decode(new[:new.index(bpe.eos_id)] if bpe.eos_id in new else new) and text
