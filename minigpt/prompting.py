@@ -14,7 +14,8 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
-from minigpt import data, generate, protocol, text_scores, winograd, zeroshot
+from minigpt import data, protocol, text_scores, winograd, zeroshot
+from minigpt.generate import generate_texts
 from minigpt.protocol import Task
 from minigpt.winograd import data_file
 
@@ -79,7 +80,7 @@ def measure_coqa(model, bpe, items, switches) -> list[dict]:
                         for item in items]
     asked = [(item, row) for item, row in zip(items, rows, strict=True) if row.get("accepted")]
     prompts = [coqa_prompt(item, switches["history"]) for item, _ in asked]
-    written = generate.generate_texts(model, bpe, prompts, ANSWER_TOKENS, temperature=0, stop=stop) if asked else []
+    written = generate_texts(model, bpe, prompts, ANSWER_TOKENS, temperature=0, stop=stop) if asked else []
     for (item, row), text in zip(asked, written, strict=True):
         row |= {"answer": text.strip(), "source": item["source"]}
     return [row if "answer" in row else {"left_out": "no answer is known" if row else "no document"} for row in rows]
@@ -152,7 +153,7 @@ def measure_summaries(model, bpe, items, switches) -> list[dict]:
     room = window and window - SUMMARY_TOKENS - 1
     prompts = [summary_prompt(bpe, item["article"], switches["hint"], switches["keep"], room) for item in items]
     how = {"temperature": 0} if switches["decoding"] == "greedy" else {"top_k": 2, "seed": switches["seed"]}
-    written = generate.generate_texts(model, bpe, [prompt for prompt, _ in prompts], SUMMARY_TOKENS, **how, batch_size=8)
+    written = generate_texts(model, bpe, [prompt for prompt, _ in prompts], SUMMARY_TOKENS, **how, batch_size=8)
     return [{"summary": text_scores.sentences(text)[:3], "lede": text_scores.lede(item["article"]),
              "random": text_scores.random_sentences(item["article"], seed=switches["seed"] + len(item["article"])),
              "reference": item["reference"], "shortened": shortened}
@@ -208,7 +209,7 @@ def measure_translation(model, bpe, items, switches, source: str = "en") -> list
     """What is written greedily up to the end of the line."""
     prompts = [translation_prompt(item[source], switches["examples"], source) for item in items]
     longest = max((len(bpe.encode(item[source])) for item in items), default=0)
-    written = generate.generate_texts(model, bpe, prompts, min(TRANSLATION_TOKENS, 2 * longest + 16), temperature=0, stop=("\n",))
+    written = generate_texts(model, bpe, prompts, min(TRANSLATION_TOKENS, 2 * longest + 16), temperature=0, stop=("\n",))
     target = "fr" if source == "en" else "en"
     return [{"source": item[source], "reference": item[target], "line": text.strip()}
             for item, text in zip(items, written, strict=True)]
@@ -256,7 +257,7 @@ def measure_questions(model, bpe, items, switches) -> list[dict]:
     """What is written greedily up to the end of the line, and its log-probability (nats) without and with that end."""
     asked = [item for item in items if item["accepted"]]
     prompts = [question_prompt(item["question"], switches["examples"], switches["question-mark"]) for item in asked]
-    written = generate.generate_texts(model, bpe, prompts, ANSWER_TOKENS, temperature=0, stop=("\n",)) if asked else []
+    written = generate_texts(model, bpe, prompts, ANSWER_TOKENS, temperature=0, stop=("\n",)) if asked else []
     answers = [text.strip() for text in written]
     ends = [list(bpe.encode(f" {answer}" if answer else "")) for answer in answers]
     line, window = list(bpe.encode("\n")), _window(model)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 ABBREVIATIONS = frozenset("mr mrs ms dr st prof gen lt sgt col capt rev hon gov sen rep jr sr vs no e.g i.e etc inc ltd co corp "
                           "jan feb mar apr jun jul aug sept sep oct nov dec m mme mlle".split())
 TYPES = ("who", "what", "when", "where", "which", "how many", "how", "why")  # a question's type: the first of these in it
-_END = re.compile(r"""[.!?]+["'”’»)\]]*(?=\s+["'“‘«(\[]?[A-Z0-9À-Þ]|\s*$)|\n+""")
+_END = re.compile(r"""[.!?]+(?:\s?»|["'”’)\]])*(?=\s+["'“‘«(\[]?[A-Z0-9À-Þ]|\s*$)|\n+""")
 
 
 # -- answers: exact match and F1 --------------------------------------------------------------------------------------------------
