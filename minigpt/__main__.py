@@ -1,4 +1,4 @@
-"""The command line: python -m minigpt pretrain | finetune | generate | reproduce."""
+"""The command line: python -m minigpt pretrain | finetune | generate | evaluate | reproduce."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from minigpt import BPE, GPT, data, hub, modern, reproduce, results, tasks, viz, weights
+from minigpt import BPE, GPT, data, evaluate, hub, modern, reproduce, results, tasks, viz, weights
 from minigpt import finetune as finetuning
 from minigpt import model as models
 from minigpt import train as training
@@ -270,6 +270,10 @@ def parser() -> argparse.ArgumentParser:
                             description="Measure a table or figure of the papers again, beside the paper's. Stopped runs go on.")
     reproduce.add_arguments(p)
     p.set_defaults(call=reproduce.command)
+    p = commands.add_parser("evaluate", help="measure a zero-shot task",
+                            description="Measure a zero-shot task, every choice of its protocol a switch. Stopped runs go on.")
+    evaluate.add_arguments(p)
+    p.set_defaults(call=evaluate.command)
     return top
 
 

@@ -52,7 +52,7 @@ def measure(target: str, options) -> dict:
     """
     if target not in TASKS:
         raise ValueError(f"{target} has no paper scale; choose one of {', '.join(TASKS)}")
-    rows = {OURS: {}}
+    rows, weights = {OURS: {}}, (options.model or [WEIGHTS])[0]
     if target == "gpt1-table5":
         rows = {FULL: {}, SCRATCH: dict(layers=-1), NO_AUX: dict(lm_coefficient=0.0), LSTM: {}}
     if target == "gpt1-fig2-left":
@@ -60,9 +60,9 @@ def measure(target: str, options) -> dict:
     if target == "gpt1-fig2-right":
         print("Zero-shot scores of the final weights on development sets, in minutes. OpenAI released no earlier snapshots, and "
               "the Winograd schemas are not among Table 1's data sets.", flush=True)
-        return zero_shot(model.load(options.model), BPE.load(options.model), options.limit)
+        return zero_shot(model.load(weights), BPE.load(weights), options.limit)
     print(estimate(target, len(rows)), flush=True)
-    model.load(options.model), BPE.load(options.model)  # are they there?
+    model.load(weights), BPE.load(weights)  # are they there?
     if LSTM in rows and not options.lstm:
         print("No pre-trained LSTM of the paper's shape is published: its row is left out (--lstm names a folder of yours).")
         del rows[LSTM]
@@ -70,11 +70,11 @@ def measure(target: str, options) -> dict:
     device, seeds = "cuda" if torch.cuda.is_available() else "cpu", options.seeds or [0]
     jobs = {}
     for row, changes in rows.items():
-        name = options.lstm if row == LSTM else options.model
-        weights = digest(Path(name)) if Path(name).is_dir() else hub.REVISIONS.get(name)
+        name = options.lstm if row == LSTM else weights
+        revision = digest(Path(name)) if Path(name).is_dir() else hub.REVISIONS.get(name)
         for task, seed in ((task, seed) for task in TASKS[target] for seed in seeds):
             jobs[row, task, seed] = {
-                "what": "fine-tuning", "model": name, "weights": weights, "task": task, "data_seed": seed, "device": device,
+                "what": "fine-tuning", "model": name, "weights": revision, "task": task, "data_seed": seed, "device": device,
                 "config": plain(replace(finetune.FinetuneConfig(), seed=seed, **changes)),
                 "splits": [["train", options.limit], ["validation", None], ["validation", None]], "progress": not options.quiet}
     found = run.fine_tune(jobs, target)

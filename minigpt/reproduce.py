@@ -234,18 +234,19 @@ def _protocol(run: Run) -> str:
 # -- the command ------------------------------------------------------------------------------------------------------------------
 
 
-def add_arguments(p) -> None:
-    """The options of `python -m minigpt reproduce`, added to an argparse parser."""
-    p.add_argument("target", choices=list(TARGETS), metavar="TARGET", help=", ".join(TARGETS))
+def add_arguments(p, more=()) -> None:
+    """The options of `python -m minigpt reproduce`, added to an argparse parser; `more`: targets that others measure."""
+    p.add_argument("target", choices=[*TARGETS, *more], metavar="TARGET", help=", ".join([*TARGETS, *more]))
     p.add_argument("--scale", choices=["laptop", "paper"], default="laptop",
-                   help="laptop (default): the embedded world; paper: official weights and the data sets of Table 1, on a GPU")
+                   help="laptop (default): the embedded world and small models; paper: official weights and the papers' data sets")
     p.add_argument("--quick", action="store_true", help="one seed, few labels, in minutes; prints, keeps no record")
     p.add_argument("--out", help="folder of the measurements; a run that was stopped goes on there (default runs/reproduce)")
     p.add_argument("--processes", type=int, default=1, help="cells measured at a time, one thread each (default 1)")
     p.add_argument("--seeds", type=int, nargs="+", help="of pre-training (laptop: 101 102 103) or, at paper scale, of fine-tuning")
     p.add_argument("--fine-seeds", type=int, nargs="+", help="laptop: of fine-tuning (201 202 203)")
     p.add_argument("--older-code", action="store_true", help="use cells in --out that were measured by other code")
-    p.add_argument("--model", default=paper_scale.WEIGHTS, help="paper scale: a model folder or a hub id (default %(default)s)")
+    p.add_argument("--model", nargs="+", help=f"folders or hub ids; for GPT-1's paper scale one (default {paper_scale.WEIGHTS})")
+    p.add_argument("--label", help="of the record, book/results/TARGET-LABEL.json (default: the scale)")
     p.add_argument("--lstm", help="paper scale: a folder with a pre-trained LSTM, for Table 5's last row")
     p.add_argument("--limit", type=int, help="paper scale: training examples at most")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -256,7 +257,13 @@ def command(options) -> None:
     target, shown = options.target, f"python -m minigpt reproduce {options.target} --scale {options.scale}"
     print(beside_paper(target), end="\n\n")
     if options.scale == "paper":
-        print(rows_table(paper_scale.measure(target, options), f"{target}, ours, on development sets"))
+        rows = paper_scale.measure(target, options)
+        results.save(f"{target}-{options.label or 'paper'}", {"rows": rows}, shown, options.seeds or [0],
+                     "development sets, the paper's settings", "95 %, Student's t over fine-tuning seeds",
+                     [*DEPENDS, "minigpt.paper_scale"],
+                     "; ".join(f"{name}: " + ", ".join(f"{column} {_one(value)}" for column, value in of.items())
+                               for name, of in rows.items()))
+        print(rows_table(rows, f"{target}, ours, on development sets"))
         return
     plan = QUICK if options.quick else LAPTOP
     if target == "gpt1-tuning":
@@ -265,7 +272,8 @@ def command(options) -> None:
     plan = replace(plan, **{name: tuple(value) for name, value in changes.items() if value})
     out = options.out or ("runs/reproduce-quick" if options.quick else "runs/reproduce")
     run = Run(plan, out, options.processes, not options.quiet, options.older_code)
-    values = laptop(target, run, shown, None if options.quick else RECORDS.get(target, f"{target}-laptop"))
+    record = f"{target}-{options.label}" if options.label else RECORDS.get(target, f"{target}-laptop")
+    values = laptop(target, run, shown, None if options.quick else record)
     if "rows" in values:
         print(rows_table(values["rows"], f"{target}, ours, in points"))
 
