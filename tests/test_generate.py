@@ -13,6 +13,7 @@ from minigpt import BPE, GPT, GPTConfig, generate, modern
 from minigpt.__main__ import main
 from minigpt.generate import Continuation, Decoder, choose, compiled_step, generate_texts, keep_likely, stream_seed, stream_text
 from minigpt.model import LSTM, KVCache, LSTMConfig
+from tests.benchmarks.bench_generate import as_llama
 from tests.test_model import ODD, shaken
 
 transformers.logging.set_verbosity_error()
@@ -81,6 +82,17 @@ def test_greedy_equals_transformers_token_for_token(tmp_path):
     ids = torch.randint(61, (3, 7))
     expected = reference.generate(ids, max_new_tokens=200, do_sample=False, eos_token_id=None, pad_token_id=0)
     assert torch.equal(generate(model, ids, 200, temperature=0), expected)
+
+
+def test_greedy_with_rotary_positions_equals_transformers_token_for_token():
+    torch.manual_seed(0)
+    model = modern.Modern(modern.ModernConfig(61, 256, 3, 6, 2, 48, 40)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # far from the initial values, under which everything looks alike
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    ids = torch.randint(61, (3, 7))
+    expected = as_llama(model).generate(ids, max_new_tokens=200, do_sample=False, pad_token_id=0)
+    assert torch.equal(generate(model, ids, 200, temperature=0), expected) and len(expected[0].unique()) > 10
 
 
 @pytest.mark.parametrize(("top_k", "top_p"), [(1, None), (7, None), (None, 0.1), (None, 0.9), (20, 0.5), (500, 1.0)])
