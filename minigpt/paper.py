@@ -93,6 +93,11 @@ FACTS = {
     "gpt2-fr-en": Fact(11.5, "GPT-2 §3.7: BLEU, WMT-14 French to English"),
     "gpt2-nq": Fact(4.1, "GPT-2 §3.8: exact match, Natural Questions"),
     "gpt2-nq-confident": Fact(63.1, "GPT-2 §3.8: accuracy on the most confident 1 %"),
+    "gpt2-summary-sampling": Fact((2, 100), "GPT-2 §3.6: top-k of the summaries, and how many tokens are drawn"),
+    "gpt2-sample-top-k": Fact(40, "GPT-2, caption of Figure 5 and appendix"),
+    "gpt2-sample-lengths": Fact((768, 256), "GPT-2 appendix, Tables 7-11: tokens given, tokens written", "read, third party"),
+    "gpt2-sample-six": Fact((384, 128, 6), "GPT-2 appendix, Table 12: tokens given, written, and how often", "read, third party"),
+    "gpt2-sample-picked": Fact(10, "GPT-2 appendix, Table 13: the unicorn text is the best of so many", "read, third party"),
     "gpt2-bloom": Fact(1e-8, "GPT-2 §4: bound on the false positive rate", "read, third party"),
 }
 
