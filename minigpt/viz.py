@@ -1,9 +1,9 @@
 """The look of the book's figures, and interactive views that need no kernel.
 
-A view (`attention`, `merges`, `shapes`, `next_tokens`, `sequences`) is an object that Jupyter shows by `_repr_html_`: HTML, SVG and
-JavaScript in one piece, with its data inside. It works on the static site, in Jupyter and in Colab, with the network
-off, by mouse and by keyboard, and shows every string as text, never as markup. Nothing here imports torch: arrays and
-tensors of any kind are read through numpy.
+A view (`attention`, `merges`, `shapes`, `next_tokens`, `sequences`, `sampling`) is an object that Jupyter shows by
+`_repr_html_`: HTML, SVG and JavaScript in one piece, with its data inside. It works on the static site, in Jupyter and in
+Colab, with the network off, by mouse and by keyboard, and shows every string as text, never as markup. Nothing here imports
+torch: arrays and tensors of any kind are read through numpy.
 """
 
 import json
@@ -232,6 +232,25 @@ def sequences(cases: Iterable) -> View:
     if not rows:
         raise ValueError("sequences: no cases to show")
     return View("sequences", {"cases": rows}, f"token sequences of {len(rows)} examples")
+
+
+def sampling(cases: Iterable, vocabulary: Sequence[str], top: int = 40) -> View:
+    """How temperature, top-k and top-p change the distribution of the next token; the reader moves them and draws.
+
+    cases: (text, logits) each, logits (V,) of what follows the text; vocabulary: the texts of the V tokens, of which the `top`
+    likeliest are named. Logits are kept to a hundredth, the likeliest as 0. Raises ValueError for sizes that do not fit.
+    """
+    rows = []
+    for text, values in cases:
+        logits = _array(values)
+        if logits.shape != (len(vocabulary),) or not np.isfinite(logits).all():
+            raise ValueError(f"sampling: {len(vocabulary)} finite logits are needed after {text!r}, not {logits.shape}")
+        order = np.argsort(-logits, kind="stable")
+        below = np.round(100 * (logits[order[0]] - logits[order])).astype(int)
+        rows.append({"text": str(text), "tokens": _texts(vocabulary[i] for i in order[:top]), "below": below.tolist()})
+    if not rows:
+        raise ValueError("sampling: no cases to show")
+    return View("sampling", {"cases": rows}, f"the next token after {len(rows)} texts, by temperature, top-k and top-p")
 
 
 def readable(data: bytes) -> str:

@@ -207,6 +207,7 @@ def test_texts_do_not_depend_on_the_other_prompts(world):
     found = generate_texts(*world, PROMPTS[:4], 15, seed=1)
     assert generate_texts(*world, PROMPTS[3::-1], 15, seed=1) == found[::-1]
     assert [generate_texts(*world, [prompt], 15, seed=1)[0] for prompt in PROMPTS[:4]] == found
+    assert len({stream_seed(seed, prompt, copy) for seed in (0, 1) for prompt in PROMPTS[:4] for copy in (0, 1)}) == 16
 
 
 def test_long_prompts_lose_their_beginning_and_the_window_slides(world):
@@ -242,6 +243,21 @@ def test_stop_strings_end_a_text_wherever_they_fall(world, settings):
             if prompt not in PROMPTS[:i]:
                 assert "".join(stream_text(model, bpe, prompt, 40, **settings, seed=3, stop=stops)) == text
     assert inside
+
+
+def test_nothing_is_computed_after_the_last_text_has_ended(world, monkeypatch):
+    calls, call = [], Decoder.__call__
+    monkeypatch.setattr(Decoder, "__call__", lambda self, new: (calls.append(1), call(self, new))[1])
+    text, = generate_texts(*world, ["The old man"], 40, temperature=0)
+    calls.clear()
+    assert generate_texts(*world, ["The old man"], 40, temperature=0, stop=(text[3:6],)) == [text[:3]] and len(calls) < 5
+    calls.clear()
+    assert "".join(stream_text(*world, "The old man", 40, temperature=0, stop=(text[3:6],))) == text[:3] and len(calls) < 5
+    calls.clear()
+    generate_texts(*world, ["The old man"], 3, temperature=0)
+    assert len(calls) == 3
+    last = text[-4:] + "never"  # its beginning is held back until nothing can follow
+    assert "".join(stream_text(*world, "The old man", 40, temperature=0, stop=(last,))) == text
 
 
 def test_streamed_pieces_never_have_to_be_taken_back(world):

@@ -36,7 +36,9 @@ def some_views():
                                   (HOSTILE[1], (8, 8), HOSTILE[0]), ("loss", (1,))]),
             "next_tokens": viz.next_tokens(TOKENS, rows),
             "sequences": viz.sequences([("one", ("a text",), [tokens], "note"),
-                                        (HOSTILE[1], ("context", HOSTILE[0]), [pair, pair], HOSTILE[1])])}
+                                        (HOSTILE[1], ("context", HOSTILE[0]), [pair, pair], HOSTILE[1])]),
+            "sampling": viz.sampling([("Once", np.arange(len(TOKENS))), *((text, np.arange(len(TOKENS)) / 5) for text in HOSTILE)],
+                                     TOKENS)}
 
 
 KINDS = list(some_views())
@@ -115,6 +117,9 @@ def test_attention_reads_tensors_lists_and_arrays():
     (lambda: viz.next_tokens("ab", [[("c", 1.0)]]), "1 rows of probabilities for 2 tokens"),
     (lambda: viz.next_tokens("ab", np.ones((2, 3)), vocabulary="cd"), "vocabulary of 2"),
     (lambda: viz.sequences([]), "no cases"),
+    (lambda: viz.sampling([], "ab"), "no cases"),
+    (lambda: viz.sampling([("x", [1.0, 2.0, 3.0])], "ab"), "2 finite logits are needed"),
+    (lambda: viz.sampling([("x", [1.0, float("nan")])], "ab"), "2 finite logits are needed"),
     (lambda: viz.sequences([("x", ("a",), [], "")]), "'x' has no tokens"),
     (lambda: viz.sequences([("x", ("a",), [[("t", "first")], []], "")]), "'x' has no tokens"),
     (lambda: viz.sequences([("x", ("a",), [[("t", "third")]], "")]), "of the kinds \\['third'\\]"),
@@ -231,7 +236,7 @@ def everything():
 
 def test_hostile_strings_are_shown_as_text(show):
     page = show(everything())
-    assert page.locator(".minigpt-view[data-ready]").count() == 5 and page.locator(".mg-note").count() == 0
+    assert page.locator(".minigpt-view[data-ready]").count() == len(KINDS) and page.locator(".mg-note").count() == 0
     assert page.locator(".minigpt-view img, .minigpt-view b, .minigpt-view script:not([class])").count() == 0
     tokens = page.locator("[data-view=attention] .mg-tokens button").all_inner_texts()
     assert len(tokens) == len(TOKENS)
@@ -329,6 +334,51 @@ def test_sequences_by_keyboard_alone(show):
     assert kinds == ["mg-first", "mg-special", "mg-second"]
 
 
+def test_sampling_by_keyboard_equals_the_package(show):
+    torch = pytest.importorskip("torch")
+    from minigpt.generate import keep_likely
+
+    logits = torch.randn(500, generator=torch.Generator().manual_seed(0), dtype=torch.float64).mul(200).round() / 100
+    page = show(viz.sampling([("Once", logits), ("Then", -logits)], [str(i) for i in range(500)])._repr_html_())
+    sliders, told = page.get_by_role("slider"), page.locator("p[aria-live]").first
+
+    def agrees(logits, temperature, top_k=None, top_p=None):
+        probs = keep_likely(logits / temperature, top_k, top_p).softmax(-1)
+        choices = torch.exp(-torch.special.xlogy(probs, probs).sum()).item()
+        order = logits.sort(descending=True, stable=True).indices
+        says = [f"{100 * p:.0f} %" if p >= 0.0995 else f"{100 * p:.1f} %" if p else "cut" for p in probs[order[:12]].tolist()]
+        assert told.inner_text() == (f"{int((probs > 0).sum())} of 500 tokens can be drawn; "
+                                     f"as uncertain as {choices:.1f} equally likely ones.")
+        rows = page.locator(".mg-bars > span").all_inner_texts()
+        assert rows[0:24:2] == [str(i) for i in order[:12].tolist()] and rows[1:24:2] == says
+
+    def press(slider, key, times=1):
+        sliders.nth(slider).focus()
+        for _ in range(times):
+            page.keyboard.press(key)
+
+    agrees(logits, 1.0)
+    press(0, "ArrowLeft", 6)
+    agrees(logits, 0.7)
+    press(1, "ArrowLeft", 4)
+    agrees(logits, 0.7, top_k=20)
+    press(2, "ArrowLeft", 5)
+    agrees(logits, 0.7, top_k=20, top_p=0.75)
+    page.locator("[role=radio]").first.focus()
+    page.keyboard.press("ArrowRight")
+    agrees(-logits, 0.7, top_k=20, top_p=0.75)
+    page.get_by_text("Draw ten").focus()
+    page.keyboard.press("Enter")
+    kept = keep_likely(-logits / 0.7, 20, 0.75).isfinite().nonzero().flatten().tolist()
+    drawn = page.locator(".mg-piece").all_inner_texts()
+    assert len(drawn) == 10 and {int(token) for token in drawn} <= set(kept)
+    press(0, "Home")
+    assert told.inner_text().startswith("1 of 500 tokens")
+    page.get_by_text("Start again").focus()
+    page.keyboard.press("Enter")
+    agrees(-logits, 1.0)
+
+
 def test_two_views_on_a_page_do_not_touch_each_other(show):
     html = viz.attention(["one", " two"], some_attention(2))._repr_html_()
     page = show(html + html)
@@ -349,7 +399,7 @@ def test_works_as_jupyter_inserts_it(show):
             fresh.textContent = old.textContent;
             old.replaceWith(fresh);
         } }""", everything())
-    assert page.locator(".minigpt-view[data-ready]").count() == 5 and page.locator(".mg-note").count() == 0
+    assert page.locator(".minigpt-view[data-ready]").count() == len(KINDS) and page.locator(".mg-note").count() == 0
 
 
 @pytest.mark.parametrize("scheme, theme", [("light", "light"), ("dark", "auto"), ("light", "dark"), ("dark", "light")])
