@@ -6,12 +6,13 @@ HEADLINE = "05-words"  # the shipped model and the best n-gram on the same held-
 HEADLINE_STORIES = 600  # how many these are, the first of the split "test"
 
 
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    """A table whose cells are HTML already; the first of each row is its heading."""
+def table(columns: list[str], rows: list[list[str]], kind: str = "") -> str:
+    """A table whose cells are HTML already; the first of each row is its heading. Each cell knows its column's name, which a
+    table of the kind "stack" shows on a phone, where its rows stand one cell below the other."""
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
-    body = "".join(f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
-                   for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    body = "".join(f'<tr><th scope="row">{row[0]}</th>' + "".join(
+        f'<td data-column="{name}">{cell}</td>' for name, cell in zip(columns[1:], row[1:], strict=True)) + "</tr>" for row in rows)
+    return f"<table{kind and f' class={kind}'}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def paper_section(name: str, links: dict[int, str]) -> str:
@@ -28,14 +29,15 @@ def paper_section(name: str, links: dict[int, str]) -> str:
             value = escape(results.show(entry.value(row, column)))
             printed.setdefault(escape(str(row)), []).append(f"{escape(str(column))} <b>{value}</b>")
         found = results.measured(entry_name)
-        missing = f'<span class="not-yet">{results.NOT_YET}</span>'
+        # What prints no numbers is rebuilt in its chapter and checked there.
+        missing = f'<span class="not-yet">{results.NOT_YET if cells or found else "in the chapter"}</span>'
         ours = [_ours(found.pop(label)) if label in found else missing for label in ("laptop", "paper")]
         others = "".join(f"<div><b>{escape(label)}</b> {_ours(record)}</div>" for label, record in found.items())
         number = f'<a href="{links[chapter]}">{chapter:02d}</a>' if chapter in links else f"{chapter:02d}"
         title = f'{escape(entry.where)} <span class="what">{escape(entry.caption)}</span>'
         numbers = "<br>".join(f"{row.rstrip(':')}: {', '.join(values)}" for row, values in printed.items())
         rows.append([title, number, numbers or "no numbers", ours[0] + others, ours[1]])
-    return table(["Where", "Chapter", "The paper", "Ours, laptop scale and other models", "Ours, paper scale"], rows)
+    return table(["Where", "Chapter", "The paper", "Ours, laptop scale and other models", "Ours, paper scale"], rows, "stack")
 
 
 def _ours(record) -> str:
