@@ -136,7 +136,7 @@ def main() -> None:
     results.save("14-overlap", values, "python book/studies/overlap.py --data data", [0],
                  "per cent of the test part's 8-grams, repeats counted, that stand in the training part; filter sized for a false "
                  "positive rate of 1e-8; WikiText-2's training split is not among the sets: its validation split stands in; held "
-                 f"out: books: {', '.join(HELD_OUT_BOOKS)}; others: the last tenth of the documents; the world: {WORLD_BYTES:,} bytes "
+                 f"out: books: {', '.join(HELD_OUT_BOOKS)}; others: the last tenth of the documents; world: {WORLD_BYTES:,} bytes "
                  f"of training stories, {TEST_STORIES} test stories", depends=["minigpt.overlap", *WORLD],
                  summary="own training part: " + ", ".join(f"{name} {own[name][name]:.2f} %" for name in own if name in own[name]))
 
