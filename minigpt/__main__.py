@@ -1,4 +1,4 @@
-"""The command line: python -m minigpt pretrain | finetune | generate | evaluate | reproduce."""
+"""The command line: python -m minigpt pretrain | finetune | generate | evaluate | reproduce | webtext."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from minigpt import BPE, GPT, data, evaluate, hub, modern, reproduce, results, tasks, viz, weights
+from minigpt import BPE, GPT, data, evaluate, hub, modern, reproduce, reproduce_gpt2, results, tasks, viz, webtext, weights
 from minigpt import finetune as finetuning
 from minigpt import model as models
 from minigpt import train as training
@@ -268,12 +268,17 @@ def parser() -> argparse.ArgumentParser:
     p.set_defaults(call=generate)
     p = commands.add_parser("reproduce", help="measure a table or figure of the papers again",
                             description="Measure a table or figure of the papers again, beside the paper's. Stopped runs go on.")
-    reproduce.add_arguments(p)
-    p.set_defaults(call=reproduce.command)
+    reproduce.add_arguments(p, reproduce_gpt2.TARGETS)
+    reproduce_gpt2.add_arguments(p)
+    p.set_defaults(call=lambda o: (reproduce_gpt2 if o.target in reproduce_gpt2.TARGETS else reproduce).command(o))
     p = commands.add_parser("evaluate", help="measure a zero-shot task",
                             description="Measure a zero-shot task, every choice of its protocol a switch. Stopped runs go on.")
     evaluate.add_arguments(p)
     p.set_defaults(call=evaluate.command)
+    p = commands.add_parser("webtext", help="make a corpus as WebText was made",
+                            description="Make a corpus as WebText was made: filters, extraction, de-duplication, shards of tokens.")
+    webtext.add_arguments(p)
+    p.set_defaults(call=webtext.command)
     return top
 
 
