@@ -100,10 +100,10 @@ FACTS = {
     "gpt2-sample-picked": Fact(10, "GPT-2 appendix, Table 13: the unicorn text is the best of so many", "read, third party"),
     "gpt2-bloom": Fact(1e-8, "GPT-2 §4: bound on the false positive rate", "read, third party"),
     "gpt2-bloom-strings": Fact(1_000_000, "GPT-2 §4: strings generated to check the filter; none was found in it"),
-    "gpt2-overlap-means": Fact((5.9, 3.2), "GPT-2 §4: mean overlap of Table 6's test sets with their own training set, with WebText"),
+    "gpt2-overlap-means": Fact((5.9, 3.2), "GPT-2 §4: mean overlap in Table 6 with the own training set, with WebText"),
     "gpt2-lambada-overlap": Fact(1.2, "GPT-2 §4: mean overlap of LAMBADA with WebText, %"),
     "gpt2-lambada-clean": Fact((8.6, 8.7, 63.2, 62.9), "GPT-2 §4: perplexity and accuracy on LAMBADA, all and without overlap"),
-    "gpt2-coqa-overlap": Fact((15, 3), "GPT-2 §4: per cent of CoQA's news documents in WebText; about how many points of F1 they gain"),
+    "gpt2-coqa-overlap": Fact((15, 3), "GPT-2 §4: per cent of CoQA's news in WebText; about how many points of F1 more there"),
     "gpt2-no-overlap": Fact(30, "GPT-2, Figure 5: more than so many per cent of the samples have no overlap", "read, third party"),
     "gpt2-gettysburg": Fact(40, "GPT-2 appendix: about how often the Gettysburg Address stands in WebText", "read, third party"),
 }
