@@ -50,6 +50,10 @@ class HubError(OSError):
     """A named file cannot be had; the message is one line that says why and what to do."""
 
 
+class NoSuchFile(HubError):
+    """The hub answered: the repository does not hold this file."""
+
+
 def path(repo_id, filename, revision=None, sha256=None, repo_type="model"):
     """The local path of one file of a hub repository, downloaded if it must be.
 
@@ -181,7 +185,7 @@ def _one_line(error, what):
     if reason is None:
         text = " ".join(str(error).split())
         reason = f"the download failed ({kind}: {text[:160]}); try again"
-    return HubError(f"{what}: {reason}")
+    return (NoSuchFile if kind.endswith("EntryNotFoundError") else HubError)(f"{what}: {reason}")
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 from minigpt import hub
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+SUFFIX = ".safetensors"
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PROJECTIONS = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 EMBEDDINGS = {"gpt2": ("wte", "wpe"), "openai-gpt": ("tokens_embed", "positions_embed")}
 TANH_GELU = {"gpt2": ("activation_function", ("gelu_new", "gelu_pytorch_tanh")),
@@ -76,7 +78,7 @@ def our_config(config: dict, where: str) -> dict:
     activation, accepted = TANH_GELU[model_type]
     if config.get(activation, accepted[0]) not in accepted:
         raise ValueError(f"{where}: {activation} {config[activation]!r} is not the papers' tanh GELU")
-    if config.get("n_inner") not in (None, 4 * config["n_embd"]):
+    if config.get("n_inner") not in (None, 4 * config.get("n_embd", 768)):
         raise ValueError(f"{where}: n_inner {config['n_inner']} is not 4 * n_embd")
     for unlike in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         if config.get(unlike):
@@ -111,30 +113,70 @@ def _file(name: str | Path, part: str) -> Path:
 
 def config(name: str | Path) -> dict:
     """config.json of a model folder, a shipped checkpoint or a hub id, as it stands there."""
-    return json.loads(_text(_file(name, "config.json")))
+    return _json(_file(name, "config.json"))
 
 
 def read(name: str | Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """The configuration and the tensors of a model folder, a shipped checkpoint or a hub id, in our names.
 
-    Sharded files are followed through model.safetensors.index.json. Raises FileNotFoundError or ValueError in one line.
+    Sharded files are followed through model.safetensors.index.json, on the hub too. Only safetensors are read: they hold numbers
+    and names, while a pickle (pytorch_model.bin) can run code as it is opened. Raises FileNotFoundError, ValueError or
+    hub.HubError in one line.
     """
-    place, raw = locate(name), config(name)
+    raw = config(name)
     ours = our_config(raw, str(name))
-    parts = ["model.safetensors"]
-    if isinstance(place, Path) and (place / "model.safetensors.index.json").is_file():
-        index = json.loads(_text(place / "model.safetensors.index.json"))
-        parts = sorted(set(index["weight_map"].values()))
     tensors = {}
-    for part in parts:
-        path = _file(name, part)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file; a model folder holds config.json and model.safetensors")
+    for path in _files(name):
         try:
             tensors |= load_file(path)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path}: not a whole safetensors file ({error}); fetch or save it again") from None
-    return ours, from_hub(tensors, raw["model_type"])
+    tensors = from_hub(tensors, raw["model_type"])
+    if "wte.weight" not in tensors:
+        raise ValueError(f"{name}: the weights lack the token embedding (wte.weight)")
+    return ours, tensors
+
+
+def _files(name: str | Path) -> list[Path]:
+    """The safetensors file of a model, or all its shards."""
+    place = locate(name)
+    if isinstance(place, Path):
+        index = place / INDEX
+        if not index.is_file() and not (place / WHOLE).is_file():
+            raise FileNotFoundError(f"{place / WHOLE}: no such file; {_instead(sorted(path.name for path in place.iterdir()))}")
+        if not index.is_file():
+            return [place / WHOLE]
+    else:
+        try:
+            return [hub.path(place, WHOLE)]
+        except hub.HubError as absent:
+            try:
+                index = hub.path(place, INDEX)
+            except hub.NoSuchFile:
+                raise hub.NoSuchFile(f"{absent}; {_instead(hub.files(place, 'model'))}") from None
+            except hub.HubError:
+                raise absent from None
+    shards = _json(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(_beside(shard) for shard in shards.values()):
+        raise ValueError(f"{index}: no weight_map from tensors to {SUFFIX} files beside it")
+    paths = [_file(name, shard) for shard in sorted(set(shards.values()))]
+    if lost := next((path for path in paths if not path.is_file()), None):
+        raise FileNotFoundError(f"{lost}: no such file, though {INDEX} names it; fetch or save the model again")
+    return paths
+
+
+def _beside(shard) -> bool:
+    """Whether an index names a file of its own folder: nothing outside it is read, whatever the index says."""
+    return isinstance(shard, str) and shard.endswith(SUFFIX) and not set(shard) & set("/\\:")
+
+
+def _instead(present: list[str]) -> str:
+    """What to say of a place without safetensors, by the names of the files that it does hold."""
+    pickle = next((name for name in present if name.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
+    if pickle is None:
+        return "a model folder holds config.json and model.safetensors"
+    return (f"{pickle} is a pickle, which can run code as it is opened, so it is not read: open it with transformers where you "
+            "trust it, and save_pretrained writes safetensors")
 
 
 def write(folder: str | Path, config: dict, tensors: dict[str, torch.Tensor], dtype: torch.dtype | None = None) -> None:
@@ -155,7 +197,13 @@ def write(folder: str | Path, config: dict, tensors: dict[str, torch.Tensor], dt
         raise OSError(f"{folder}: could not write the model ({error}); what was there before is untouched") from None
 
 
-def _text(path: Path) -> str:
+def _json(path: Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; a model folder holds config.json and model.safetensors")
-    return path.read_text(encoding="utf-8")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); is the file cut short?") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    return content
