@@ -149,7 +149,8 @@ def decode(page: bytes) -> str:
 
 
 def _by_trafilatura(page: bytes) -> str:
-    return need("trafilatura").extract(decode(page), include_comments=False, include_tables=False) or ""
+    # fast: its own rules alone, without the second opinions of jusText and readability
+    return need("trafilatura").extract(decode(page), fast=True, include_comments=False, include_tables=False) or ""
 
 
 def plain_text(page: bytes) -> str:

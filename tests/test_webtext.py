@@ -530,7 +530,8 @@ def test_the_shapes_of_table_1(line, phrase):
 @pytest.mark.parametrize("line", [
     'He said "good morning to you all" and she said "what a fine day it is", or so they say.',
     'The sign said "Il n\'y a plus de pain dans la maison". Nobody could read it, and it was raining all day long in the quiet '
-    'little town by the river; later somebody called "Come here at once".', 'They ate a "croissant" or "roll".', "", '"" "" [', "'"])
+    'little town by the river; later somebody called "Come here at once".',
+    'They ate a "croissant" or "roll".', "", '"" "" [', "'"])
 def test_what_is_no_translation(line):
     assert list(webtext.translations([Document("x", text=line)])) == []
 
