@@ -85,7 +85,7 @@ FACTS = {
     "gpt2-documents": Fact(8_000_000, "GPT-2 §2.1 (“slightly over 8 million”)"),
     "gpt2-gigabytes": Fact(40, "GPT-2 §2.1"),
     "gpt2-until": Fact("December 2017", "GPT-2 §2.1: no links created after"),
-    "openwebtext-documents": Fact(8_013_769, "nanoGPT's README: documents of OpenWebText, the open re-creation", "read, third party"),
+    "openwebtext-documents": Fact(8_013_769, "nanoGPT's README: documents of OpenWebText, a re-creation", "read, third party"),
     "gpt2-wins": Fact((7, 8), "GPT-2 abstract: state of the art on 7 of 8 language modelling data sets"),
     "gpt2-detokenizer-gain": Fact((2.5, 5), "GPT-2 §3.1: perplexity gained by invertible de-tokenizers"),
     "gpt2-lambada-unfiltered": Fact(52.66, "GPT-2 §3.3: accuracy without the stop-word filter"),
