@@ -30,9 +30,9 @@ from minigpt.world_things import CATEGORIES
 TRAINING = ["minigpt.train", "minigpt.model", "minigpt.data", "minigpt.bpe", "minigpt.world", "minigpt.world_grammar",
             "minigpt.world_village", "minigpt.world_sentences", "minigpt.world_own", "minigpt.world_things", "minigpt.world_words"]
 WRITING = [*TRAINING, "minigpt.generate"]
-SHAPES = {32: 2, 64: 3, 128: 4, 192: 6}  # width: layers; heads of 32, as GPT-2's are of 64 at every size
+SHAPES = {32: 2, 64: 3, 96: 3, 128: 4, 192: 6}  # width: layers; heads of 32, as GPT-2's are of 64 at every size
 TEXT, PASSES = 1_024_000, 2  # tokens of training text, how often they are read
-SMALL_TEXT, SMALL_PASSES = 40_960, 30
+SMALL_TEXT, SMALL_PASSES = 40_960, 20
 SCORED = 131_072  # tokens, of the training and of the test text each
 WORLD_BYTES = 24_000_000  # of stories: what the shipped model was trained on (`pretrain --data world`)
 CONTEXT, WRITTEN, TEXTS = 48, 80, 400  # tokens of a test story given, tokens written, how many stories
@@ -235,7 +235,7 @@ def continuations(model: GPT, bpe: BPE, given: torch.Tensor, **how) -> list[str]
 
 
 def figure5(out="runs/memorisation", progress: bool = True) -> tuple[dict, str, str]:
-    """Overlap with its training text of what a model writes, the shipped one and one that has read a small text 30 times."""
+    """Overlap with its training text of what a model writes, the shipped one and one that has read a small text again and again."""
     bpe, values = BPE.load("world"), {}
     sizes(out, [0], progress)
     stories = [ids for ids in map(bpe.encode, world.stories(3 * TEXTS, "test")) if len(ids) >= CONTEXT + WRITTEN][:TEXTS]
