@@ -116,6 +116,7 @@ FACTS = {
     "gpt2-lambada-overlap": Fact(1.2, "GPT-2 §4: mean overlap of LAMBADA with WebText, %"),
     "gpt2-lambada-clean": Fact((8.6, 8.7, 63.2, 62.9), "GPT-2 §4: perplexity and accuracy on LAMBADA, all and without overlap"),
     "gpt2-coqa-overlap": Fact((15, 3), "GPT-2 §4: per cent of CoQA's news in WebText; about how many points of F1 more there"),
+    "gpt2-sample-overlap": Fact(1, "GPT-2, Figure 5: most samples have less than so many per cent", "read, third party"),
     "gpt2-no-overlap": Fact(30, "GPT-2, Figure 5: more than so many per cent of the samples have no overlap", "read, third party"),
     "gpt2-gettysburg": Fact(40, "GPT-2 appendix: about how often the Gettysburg Address stands in WebText", "read, third party"),
 }
