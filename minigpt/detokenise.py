@@ -29,14 +29,16 @@ INITIALS = re.compile(r"(?:[A-Z]\.)+|(?:[^\W\d]\.){2,}")
 
 @dataclass(frozen=True)
 class Style:
-    """How a data set was cut. edges: lines begin and end with a space; marks: @-@, @,@ and @.@; brackets: -LRB-, `` and ''."""
+    """How a data set was cut. edges: lines begin and end with a space; marks: @-@, @,@ and @.@; treebank: -LRB-, ``, '' and n't;
+    stops: the full stop of a sentence is a word of its own (the Penn Treebank that is in use has lost them)."""
 
     edges: bool = True
     marks: bool = False
     treebank: bool = False
+    stops: bool = True
 
 
-STYLES = {"wikitext": Style(marks=True), "ptb": Style(treebank=True), "1bw": Style(edges=False),
+STYLES = {"wikitext": Style(marks=True), "ptb": Style(treebank=True, stops=False), "1bw": Style(edges=False),
           "cbt": Style(edges=False, treebank=True)}
 GLUED = {"@-@": "-", "@,@": ",", "@.@": "."}
 TREEBANK = {"-LRB-": "(", "-RRB-": ")", "-LCB-": "{", "-RCB-": "}", "-LSB-": "[", "-RSB-": "]"}
@@ -166,7 +168,7 @@ def _word(shown: str, quote: str, style: Style) -> str:
 
 
 def _abbreviated(piece: str, style: Style) -> bool:
-    return style.treebank or piece[:-1] in ABBREVIATIONS or INITIALS.fullmatch(piece) is not None
+    return not style.stops or piece[:-1] in ABBREVIATIONS or INITIALS.fullmatch(piece) is not None
 
 
 def _contracted(piece: str) -> bool:
