@@ -308,7 +308,24 @@ def test_a_vocabulary_without_an_end_cannot_begin_with_nothing(world):
 
 
 def test_no_prompts_and_no_tokens(world):
-    assert generate_texts(*world, [], 5) == [] and generate_texts(*world, ["a", "b"], 0) == ["", ""]
+    assert generate_texts(*world, [], 5) == [] and generate_texts(*world, ["a", "a longer one"], 0) == ["", ""]
+
+
+def test_without_a_seed_every_text_is_new(world):
+    one, two = ([generate_texts(*world, ["The old"], 30), list(stream_text(*world, "The old", 30))] for _ in range(2))
+    assert one[0] != two[0] and one[1] != two[1]
+
+
+def test_one_stop_string_and_special_tokens_in_a_prompt(world):
+    text, = generate_texts(*world, ["The old man"], 30, seed=4)
+    assert generate_texts(*world, ["The old man"], 30, seed=4, stop=text[9:12]) == [text[:text.index(text[9:12])]]
+    seen, call = [], Decoder.__call__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "__call__", lambda self, new: (seen.append(new.tolist()), call(self, new))[1])
+        for special in ((), ("<|endoftext|>",)):
+            generate_texts(*world, ["<|endoftext|>The"], 1, allowed_special=special)
+            "".join(stream_text(*world, "<|endoftext|>The", 1, allowed_special=special))
+    assert seen[0] == seen[1] and seen[2] == seen[3] and seen[2][0][0] == world[1].eos_id != seen[0][0][0]
 
 
 # -- the command ----------------------------------------------------------------------------------------------------
