@@ -10,7 +10,7 @@ import torch
 from minigpt import cloze, hub, modern, protocol, scoring, world
 from minigpt.protocol import LeftOut
 from minigpt.weights import CHECKPOINTS
-from tests.harness import harness, requests
+from tests.harness import harness, requests, smollm2_harness
 
 PASSAGE = {"text": "“She has a dog.”\n\nThe dog is called Rex, and everybody likes Rex"}
 
@@ -131,9 +131,8 @@ def compare(theirs, model, bpe, items):
 
 @pytest.mark.skipif(not modern.available(), reason=f"SmolLM2-135M-Instruct is not installed ({modern.INSTALL})")
 def test_smollm2_as_the_harness_measures_it(mirror):
-    path = modern._installed()
-    peer = harness(path.parent, gguf_file=path.name)
     model, bpe = modern.load(modern.NAME)
+    peer = smollm2_harness(model, modern._installed())
     items = [item for item in cloze.LAMBADA.read() if len(item["text"]) < 260][:12]
     compare(peer, model, bpe, items)
     page = hub.path(*cloze.LAMBADA_SOURCE, repo_type="dataset").read_text(encoding="utf-8")[:600]

@@ -25,7 +25,8 @@ WIKITEXT = {  # label: the switches that are not the default
     "articles alone": {"documents": "each alone"},
 }
 PROTOCOL = ("SmolLM2-135M-Instruct (4-bit weights, computed in fp32); LAMBADA: OpenAI's file, accuracy in %, perplexity over the "
-            "target; WikiText-2 raw, test: perplexity per unit of the original text, invertible de-tokeniser, one stream unless said")
+            "target; WikiText-2 raw, test: perplexity per unit of the original text; invertible de-tokeniser and one stream, "
+            "unless said")
 UNITS = ("word", "word or line end", "token", "byte", "character")
 
 

@@ -20,7 +20,7 @@ import torch
 from minigpt import BPE, GPT, GPTConfig, modern, world
 from minigpt.scoring import rolling, tails
 from minigpt.weights import CHECKPOINTS
-from tests.harness import harness, requests
+from tests.harness import harness, requests, smollm2_harness
 
 BATCH_SIZE, GOAL = 16, 2.0
 
@@ -84,9 +84,8 @@ def main():
         BPE.gpt2().save(kept)
         compare("GPT-2's smallest shape, 124M", *modern.load(kept), harness(kept, BATCH_SIZE), words, 32, 2)
     if "smollm2" in sys.argv:
-        path = modern._installed()
-        peer = harness(path.parent, BATCH_SIZE, gguf_file=path.name)
-        compare("SmolLM2-135M-Instruct", *modern.load(modern.NAME), peer, words, 32, 2)
+        model, bpe = modern.load(modern.NAME)
+        compare("SmolLM2-135M-Instruct", model, bpe, smollm2_harness(model, modern._installed(), BATCH_SIZE), words, 32, 2)
 
 
 if __name__ == "__main__":
