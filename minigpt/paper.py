@@ -122,23 +122,23 @@ FACTS = {
     # Other people's numbers for GPT-2's checkpoints (not the paper's): who measured, and how
     "lambada-passages": Fact(5_153, "OpenAI's LAMBADA test file, counted", "computed"),
     "lambada-several-tokens": Fact(22.1, "OpenAI's LAMBADA test file: last words of several GPT-2 tokens, %", "computed"),
-    "replicated-lambada-harness": Fact((32.56, 40.06), "124M, lm-evaluation-harness, accuracy and perplexity (as posted in its issue "
-                                       "2159): last word, no filter", "read, third party"),
-    "replicated-lambada-harness-xl": Fact((51.21, 10.634), "1.5B, lm-evaluation-harness (GPT-Neo's README)", "read, third party"),
-    "replicated-lambada-last-token": Fact(46.67, "124M, last BPE token, OpenAI's file (repository cybertronai/bflm)", "read, third party"),
-    "replicated-lambada-filter": Fact(41.98, "124M, last word, NLTK's stop words, OpenAI's file (cybertronai/bflm)", "read, third party"),
-    "replicated-lambada-cut": Fact((26, 31.5), "124M, last word, the first, tokenised release: no filter, filter (cybertronai/bflm)",
-                                   "read, third party"),
-    "replicated-wikitext2-large": Fact((19.44, 16.44), "774M, WikiText-2 raw, per token, stride 1,024 and 512 (transformers' manual)",
+    "replicated-lambada-harness": Fact((32.56, 40.06), "124M, last word, no filter: accuracy and perplexity by "
+                                       "lm-evaluation-harness, as posted in its issue 2159", "read, third party"),
+    "replicated-lambada-harness-xl": Fact((51.21, 10.634), "1.5B, the same, from GPT-Neo's README", "read, third party"),
+    "replicated-lambada-last-token": Fact(46.67, "124M, last BPE token (cybertronai/bflm)", "read, third party"),
+    "replicated-lambada-filter": Fact(41.98, "124M, last word, NLTK's stop words (cybertronai/bflm)", "read, third party"),
+    "replicated-lambada-cut": Fact((26, 31.5), "124M, last word, the tokenised first release: no filter, filter "
+                                   "(cybertronai/bflm)", "read, third party"),
+    "replicated-wikitext2-large": Fact((19.44, 16.44), "774M, WikiText-2 raw, per token, stride 1,024 and 512 "
+                                       "(transformers' manual)", "read, third party"),
+    "replicated-wikitext2-small": Fact(29.94, "124M, WikiText-2 raw, per token, as posted in transformers' issue 13761",
                                        "read, third party"),
-    "replicated-wikitext2-small": Fact(29.94, "124M, WikiText-2 raw, per token (as posted in transformers' issue 13761)",
-                                       "read, third party"),
-    "replicated-wikitext-context": Fact((29.17, 43.34), "124M, WikiText-2, context 1,024 and 256 (as posted in transformers' issue 483)",
+    "replicated-wikitext-context": Fact((29.17, 43.34), "124M, WikiText-2, context 1,024 and 256, as posted in "
+                                        "transformers' issue 483", "read, third party"),
+    "replicated-wikitext-harness": Fact(37.37, "124M, WikiText test, per word, de-tokenised, lm-evaluation-harness, as posted",
                                         "read, third party"),
-    "replicated-wikitext-harness": Fact(37.37, "124M, WikiText test, lm-evaluation-harness: per word, de-tokenised (as posted)",
-                                        "read, third party"),
-    "replicated-wikitext103-detokenised": Fact((30.13, 33.19), "124M, WikiText-103 validation, per token: raw, de-tokenised (notebooks of "
-                                               "joeshmoe0112358/gpt2eval)", "read, third party"),
+    "replicated-wikitext103-detokenised": Fact((30.13, 33.19), "124M, WikiText-103 validation, per token: raw, de-tokenised "
+                                               "(joeshmoe0112358/gpt2eval)", "read, third party"),
 }
 
 
