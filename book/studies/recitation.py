@@ -17,18 +17,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["recite", "samples"])
     parser.add_argument("--out", default="runs/memorisation", help="where finished runs are kept")
-    parser.add_argument("--width", type=int, nargs="+", default=[64, 128], help="for recite: the models' widths")
+    parser.add_argument("--width", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--only", type=int, help="for recite: one seed; no record")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.only is not None:
-        for width in options.width:
-            print(memorisation.recitations(options.out, width, [options.only]))
+        print(memorisation.recitations(options.out, [options.only]))
         return
     name, measure, code, seeds = {
         "recite": ("14-recitation", memorisation.recitation, memorisation.WRITING, memorisation.SEEDS),
         "samples": ("14-samples", memorisation.figure5, ["minigpt.overlap", *memorisation.WRITING], [0])}[options.study]
-    values, protocol, summary = measure(options.out, **({"widths": options.width} if options.study == "recite" else {}))
+    values, protocol, summary = measure(options.out)
     print(results.save(name, values, f"python book/studies/recitation.py {options.study}", seeds, protocol, summary=summary,
                        depends=["minigpt.memorisation", *code]))
 
