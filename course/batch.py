@@ -63,8 +63,7 @@ def mark(student: str, path: Path | None, keeper: Keeper, key: Key, limits: Limi
         cells, result["answers"], named = examine.read(path)
         if named and named != master.name:
             result["notes"].append(f"the file says that it is assignment {named[:40]}")
-        closed = master.front.get("closed", [])
-        result["notes"] += [f"imports {name}, which the assignment closes" for name in examine.imports(cells, closed)]
+        result["notes"] += [f"imports {name}, which the assignment closes" for name in examine.imports(cells, master.closed)]
         result |= Examination(keeper, key, limits).run(cells)
     except ValueError as error:
         result["trouble"] = [str(error)]

@@ -136,7 +136,7 @@ class Examination:
 
     def __init__(self, keeper: Keeper, key: Key, limits: Limits):
         self.keeper, self.key, self.limits = keeper, key, limits
-        self.closed = key.master.front.get("closed", [])
+        self.closed = key.master.closed
         self.student, self.skip, self.trouble = None, [], []
 
     def run(self, cells: list[str]) -> dict:
@@ -196,7 +196,8 @@ class Examination:
         if name not in problem.uses or len(json.dumps(message)) > MAX_LENT:
             return {"error": f"{str(name)[:50]} cannot be called like this while grading"}
         try:
-            return {"value": wire.pack(self.key.reference[name](*wire.unpack(message.get("value"))))}
+            arguments, named = wire.unpack(message.get("value"))
+            return {"value": wire.pack(self.key.reference[name](*arguments, **named))}
         except Exception as error:
             return {"error": f"{name} raised {type(error).__name__}: {error}"}
 

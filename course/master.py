@@ -113,6 +113,11 @@ class Master:
         return problems, hidden
 
     @property
+    def closed(self) -> list[str]:
+        """What a submission may not import or call: modules of the first cell's `closed`, PyTorch's `functions`."""
+        return self.front.get("closed", []) + [f"torch.nn.functional.{name}" for name in self.front.get("functions", [])]
+
+    @property
     def coded(self) -> list[Problem]:
         """The problems that are marked by running them."""
         return [problem for problem in self.problems if not problem.written]

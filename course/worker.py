@@ -79,8 +79,12 @@ def close(modules: list[str]) -> None:
 
         __class_getitem__ = classmethod(lambda cls, item: cls())
 
-    for name in names:
-        sys.modules[name] = None
+    for name in list(names):
+        module, _, function = name.rpartition(".")
+        if callable(getattr(sys.modules.get(module), function, None)):
+            setattr(sys.modules[module], function, lambda *_, **__: Closed())
+        else:
+            sys.modules[name] = None
     for module in [m for n, m in sys.modules.items() if m is not None and n.split(".")[0] == "minigpt"]:
         for key, value in list(vars(module).items()):
             if getattr(value, "__module__", None) in names or getattr(value, "__name__", None) in names:
@@ -89,8 +93,8 @@ def close(modules: list[str]) -> None:
 
 def lend(name: str, line: Line):
     """A function that the grader answers for: a later problem is marked as if the earlier ones were right."""
-    def lent(*arguments):
-        line.send(ask=name, value=wire.pack(list(arguments)))
+    def lent(*arguments, **named):
+        line.send(ask=name, value=wire.pack([list(arguments), named]))
         reply = line.receive()
         if "error" in reply:
             raise ValueError(reply["error"])

@@ -79,7 +79,8 @@ def test_every_problem_says_what_a_student_needs(master):
     assert sum(p.points for p in master.problems) == 100 and 4 <= len(master.coded) <= 6
     assert 120 <= sum(p.minutes for p in master.problems) <= 240, "an assignment takes two to four hours"
     for problem in master.problems:
-        assert f"{problem.id} · {problem.title}" in text and f"{problem.points} points · " in text and f"{problem.minutes} minutes" in text
+        assert f"{problem.id} · {problem.title}" in text and f"{problem.minutes} minutes" in text
+        assert f"*{problem.points} points · " in text
         assert f"{problem.id} {problem.title}" in master.tutor()
     for problem in master.coded:
         stub = master.stub(problem.id)
