@@ -17,7 +17,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=["recite", "samples"])
     parser.add_argument("--out", default="runs/memorisation", help="where finished runs are kept")
-    parser.add_argument("--width", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--only", type=int, help="for recite: one seed; no record")
     options = parser.parse_args()
     torch.set_num_threads(1)
