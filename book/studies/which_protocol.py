@@ -1,0 +1,105 @@
+"""Fill in the table of book/which-protocol.md: python book/studies/which_protocol.py
+
+The papers' and other people's numbers stand in it as roles that look into minigpt/paper.py when the book is built; ours are written
+out from the record 12-protocols.
+"""
+
+from pathlib import Path
+
+from minigpt import paper, results
+
+PAGE = Path(__file__).resolve().parent.parent / "which-protocol.md"
+BEGIN, END = "<!-- table: python book/studies/which_protocol.py -->\n", "<!-- end of table -->\n"
+COLUMNS = ("Task", "Model", "Number", "What it is", "How to ask for it", "Who says so")
+MODEL = "SmolLM2-135M-Instruct"
+
+
+def fact(name):
+    """A number of another source as a role; a pair as two of them."""
+    value = paper.fact(name)
+    parts = [f"{name}:{i}" for i in range(len(value))] if isinstance(value, tuple) else [name]
+    return [f"{{paper}}`{part}`" for part in parts], paper.FACTS[name].where
+
+
+def switch(**values):
+    return " ".join(f"`--set {name}={value!r}`" for name, value in values.items()) or "the defaults"
+
+
+def table3(size, column):
+    return f"{{paper}}`gpt2-table3 | {size} | {column}`"
+
+
+def from_paper():
+    for size in paper.PAPER_NAMES.values():
+        yield ("LAMBADA", f"GPT-2 {size}", f"{table3(size, 'LAMBADA (acc)')} %, perplexity {table3(size, 'LAMBADA (ppl)')}",
+               "last word, stop words filtered (said of the largest; the list and the text before are not stated)",
+               switch(), "GPT-2, Table 3")
+    yield ("LAMBADA", "GPT-2 1542M", "{paper}`gpt2-lambada-unfiltered` %", "last word, no filter", switch(filter="none"),
+           "GPT-2 §3.3")
+    for column, name in (("WikiText2 (ppl)", "WikiText-2"), ("WikiText103 (ppl)", "WikiText-103")):
+        for size in paper.PAPER_NAMES.values():
+            yield (name, f"GPT-2 {size}", f"perplexity {table3(size, column)}",
+                   "per word, de-tokenised (context, stride and what a word is are not stated)", switch(), "GPT-2, Table 3")
+
+
+def from_others():
+    (acc, ppl), where = fact("replicated-lambada-harness")
+    harness = "last word after a space, no filter, nothing before the passage", switch(filter="none", cut="space", before="nothing")
+    yield "LAMBADA", "GPT-2 124M", f"{acc} %, perplexity {ppl}", *harness, where
+    (acc, ppl), where = fact("replicated-lambada-harness-xl")
+    yield "LAMBADA", "GPT-2 1558M", f"{acc} %, perplexity {ppl}", *harness, where
+    (acc,), where = fact("replicated-lambada-last-token")
+    yield "LAMBADA", "GPT-2 124M", f"{acc} %", "last BPE token, no filter", switch(target="last token", filter="none"), where
+    (acc,), where = fact("replicated-lambada-filter")
+    yield "LAMBADA", "GPT-2 124M", f"{acc} %", "last word, filtered by another list", switch(), where
+    (free, kept), where = fact("replicated-lambada-cut")
+    yield ("LAMBADA", "GPT-2 124M", f"{free} %, filtered {kept} %", "the tokenised first release of the data",
+           "`--data` with that release", where)
+    (one, half), where = fact("replicated-wikitext2-large")
+    yield ("WikiText-2", "GPT-2 774M", f"perplexity {one} and {half}", "per *token*, raw text, stride 1,024 and 512",
+           switch(unit="token", detokeniser="none", stride=512), where)
+    (one,), where = fact("replicated-wikitext2-small")
+    yield ("WikiText-2", "GPT-2 124M", f"perplexity {one}", "per *token*, raw text, windows side by side",
+           switch(unit="token", detokeniser="none"), where)
+    (one, quarter), where = fact("replicated-wikitext-context")
+    yield ("WikiText-2", "GPT-2 124M", f"perplexity {one} and {quarter}", "per *token*, context 1,024 and 256",
+           switch(unit="token", detokeniser="none", context=256), where)
+    (one,), where = fact("replicated-wikitext-harness")
+    yield ("WikiText-2", "GPT-2 124M", f"perplexity {one}", "per word, public de-tokeniser, each article alone",
+           switch(unit="word as lm-eval", detokeniser="public", documents="each alone"), where)
+    (raw, undone), where = fact("replicated-wikitext103-detokenised")
+    yield ("WikiText-103", "GPT-2 124M", f"perplexity {raw} and {undone}", "per *token*, validation part: raw, de-tokenised",
+           switch(unit="token", detokeniser="none"), where)
+
+
+def ours():
+    record = results.load("12-protocols")
+    n = record.values["LAMBADA, counts"]
+    who = f"record 12-protocols, {n['passages']:,} of {n['of']:,} passages"
+    for label, of in record.values["LAMBADA"].items():
+        target, name = label.split(", filter: ")
+        yield ("LAMBADA", MODEL, f"{of['accuracy']:.1f} %, perplexity {of['perplexity']:.1f}", f"{target}, filter: {name}",
+               switch(target=target, filter=name), who)
+    articles = f"record 12-protocols, {record.values['WikiText-2, articles']} articles"
+    for label, of in record.values["WikiText-2"].items():
+        for unit in ("word", "token"):
+            yield "WikiText-2", MODEL, f"perplexity {of[unit]:.1f}", f"per {unit}, {label}", switch(unit=unit), articles
+
+
+def table():
+    rows = [row for row in (*from_paper(), *from_others(), *ours())]
+    rows.sort(key=lambda row: row[0] != "LAMBADA")
+    lines = ["```{list-table}", ":header-rows: 1", ":class: protocols", ""]
+    for row in (COLUMNS, *rows):
+        lines += [f"{'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return "\n".join([*lines, "```", ""])
+
+
+def page(text):
+    """The page with its table made anew."""
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    return before + BEGIN + table() + END + after
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
