@@ -13,7 +13,7 @@ from course.keeper import Keeper
 from course.master import Master, masters
 
 NAMES = {"files": "no reading and writing outside the own folder", "network": "no network", "user": "an ordinary user, not root",
-         "processes": "no other processes"}
+         "processes": "no other processes", "signals": "no signals to other processes"}
 
 
 def submissions(folder: Path) -> dict[str, Path | None]:
@@ -134,21 +134,22 @@ def grade(folder: Path, out: Path, seed: str, jobs: int = 2, assignment: str | N
     todo = [name for name, result in results.items() if result is None]
     tell(f"{master.name}: {len(found)} submissions, {len(found) - len(todo)} of them marked before")
 
-    with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as work:
-        os.chmod(work, 0o711)  # the students' processes may pass through it, to their own folders
-        with Keeper(Path(work)) as keeper:
-            if todo:
-                open_ends = [text for name, text in NAMES.items() if not probe(keeper, limits).get(name)]
-                tell("not enforced on this system: " + "; ".join(open_ends) if open_ends else "all limits are enforced")
+    if todo:
+        with tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) as work:
+            os.chmod(work, 0o711)  # the students' processes may pass through it, to their own folders
+            with Keeper(Path(work)) as keeper:
+                held = probe(keeper, limits)
+                missing = [text for name, text in NAMES.items() if not held.get(name)]
+                tell("not enforced on this system: " + "; ".join(missing) if missing else "all limits are enforced")
 
-            def one(name: str) -> None:
-                result = mark(name, found[name], keeper, key, limits) | {"fingerprint": prints[name]}
-                store(out / "results" / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-                results[name] = result
-                tell(f"{name}: {result['score']} of {result['out_of']}")
+                def one(name: str) -> None:
+                    result = mark(name, found[name], keeper, key, limits) | {"fingerprint": prints[name]}
+                    store(out / "results" / f"{name}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+                    results[name] = result
+                    tell(f"{name}: {result['score']} of {result['out_of']}")
 
-            with ThreadPoolExecutor(max(1, jobs)) as pool:
-                list(pool.map(one, todo))
+                with ThreadPoolExecutor(max(1, jobs)) as pool:
+                    list(pool.map(one, todo))
     ordered = [results[name] for name in found]
     report.write(out, ordered, master)
     return ordered

@@ -41,8 +41,9 @@ def isolate(settings: dict) -> dict:
         os.dup2(source, target)
     sandbox.limits(settings["memory"], settings["seconds"], settings["file_size"])
     version = sandbox.landlock(read, folder)
-    alone = sandbox.no_new_processes() or ("processes" in spaces and held["user"])
-    held |= {"processes": alone, "network": "network" in spaces, "files": version > 0}
+    filtered = sandbox.refuse_calls()
+    held |= {"processes": filtered or ("processes" in spaces and held["user"]), "signals": filtered or "processes" in spaces}
+    held |= {"network": filtered or "network" in spaces, "files": version > 0}
     sandbox.guard(folder, network=not held["network"], files=not held["files"])
     return held
 

@@ -4,8 +4,8 @@
     memory    RLIMIT_AS
     files     Landlock: reads Python's own folders and the package, writes nowhere but in its own folder; RLIMIT_FSIZE for one file,
               the grader measures the folder while it waits
-    network   a network name space of its own, with nothing in it; Landlock (TCP); without either a guard inside Python
-    processes seccomp refuses new ones, RLIMIT_NPROC stands behind it; a process name space, which dies with its first process
+    network   seccomp refuses sockets; a network name space with nothing in it; without either a guard inside Python
+    processes seccomp refuses new ones and signals to others; a process name space, which dies with its first process; RLIMIT_NPROC
 """
 
 import ctypes
@@ -23,6 +23,10 @@ READ = 1 << 2 | 1 << 3  # Landlock: read a file, list a folder. Not: execute
 WRITE_BITS = {1: 1 << 1 | sum(1 << bit for bit in range(4, 13)), 2: 1 << 13, 3: 1 << 14}
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.link", "os.symlink")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CALLS = {  # the machine's kind in seccomp; clone; socket; fork and the calls that send signals
+    "x86_64": (0xC000003E, 56, 41, 57, 58, 62, 200, 234, 129, 297, 424),
+    "aarch64": (0xC00000B7, 220, 198, 129, 130, 131, 138, 240, 424),
+}
 TASKS = 6  # processes and threads together
 
 libc = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
@@ -121,19 +125,30 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_uint16), ("steps", ctypes.POINTER(_Step))]
 
 
-def no_new_processes() -> bool:
-    """Let the kernel refuse fork and its kin, for root too; threads stay possible. False where it cannot be had."""
-    numbers = {"x86_64": (0xC000003E, 56, 57, 58), "aarch64": (0xC00000B7, 220, 220, 220)}.get(os.uname().machine)
-    if libc is None or numbers is None:
+def refuse_calls() -> bool:
+    """Let the kernel refuse new processes, sockets but local ones, and signals to others, for root too; threads stay possible.
+
+    False where it cannot be had. The filter reads the machine's kind, the call's number, and for two calls their first argument.
+    """
+    if libc is None or os.uname().machine not in CALLS:
         return False
-    machine, clone, fork, vfork = numbers
-    load, equal, any_bit, give = 0x20, 0x15, 0x45, 0x06
-    allow, refuse, unknown = 0x7FFF0000, 0x00050000 | 1, 0x00050000 | 38
-    steps = [(load, 0, 0, 4), (equal, 0, 9, machine), (load, 0, 0, 0),  # the machine's kind, then the call's number
-             (equal, 4, 0, clone), (equal, 6, 0, fork), (equal, 5, 0, vfork), (equal, 5, 0, 435), (give, 0, 0, allow),
-             (load, 0, 0, 16), (any_bit, 0, 1, 0x10000), (give, 0, 0, allow),  # clone: its flags say whether it makes a thread
-             (give, 0, 0, refuse), (give, 0, 0, unknown)]  # clone3 hides its flags: unknown, so the C library uses clone
-    program = _Program(len(steps), (_Step * len(steps))(*(_Step(*step) for step in steps)))
+    machine, clone, socket, *refused = CALLS[os.uname().machine]
+    steps = [("load", 4, None, None), ("equal", machine, "next", "refuse"), ("load", 0, None, None)]
+    steps += [("equal", number, "refuse", "next") for number in refused]
+    steps += [("equal", 435, "unknown", "next"), ("equal", clone, "clone", "next"), ("equal", socket, "socket", "allow")]
+    names = ("clone", None, "socket", None, "allow", "refuse", "unknown")
+    at = {name: len(steps) + i for i, name in enumerate(names)}
+    steps += [("load", 16, None, None), ("any", 0x10000, "allow", "refuse")]  # clone's flags say whether it makes a thread
+    steps += [("load", 16, None, None), ("equal", 1, "allow", "refuse")]  # a local socket
+    # clone3 hides its flags: refused as unknown, and the C library falls back on clone.
+    steps += [("give", 0x7FFF0000, None, None), ("give", 0x00050001, None, None), ("give", 0x00050000 | 38, None, None)]
+    code = {"load": 0x20, "equal": 0x15, "any": 0x45, "give": 0x06}
+
+    def jump(here: int, label: str | None) -> int:
+        return 0 if label in (None, "next") else at[label] - here - 1
+
+    built = [_Step(code[what], jump(i, yes), jump(i, no), value) for i, (what, value, yes, no) in enumerate(steps)]
+    program = _Program(len(built), (_Step * len(built))(*built))
     libc.prctl(NO_NEW_PRIVS, 1, 0, 0, 0)
     return libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0
 

@@ -44,7 +44,7 @@ def unpack(data):
     """The value of what `pack` wrote. Raises ValueError on anything else."""
     try:
         return _unpack(data)
-    except (TypeError, KeyError, ValueError, RecursionError, OverflowError, RuntimeError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, RecursionError, OverflowError, RuntimeError) as error:
         raise ValueError(f"not a value: {type(error).__name__}") from None
 
 

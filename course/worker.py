@@ -14,6 +14,7 @@ import traceback
 from course import wire
 
 MAX_REPLY = 8 << 20
+CLOSED = "this is closed while grading: the assignment asks you to write it yourself"
 
 
 class Line:
@@ -75,16 +76,24 @@ def close(modules: list[str]) -> None:
 
     class Closed:
         def __init__(self, *_, **__):
-            raise ImportError("this part of the package is closed while grading: the assignment asks you to write it yourself")
+            raise ImportError(CLOSED)
 
-        __class_getitem__ = classmethod(lambda cls, item: cls())
+        def __getattr__(self, name):
+            raise ImportError(CLOSED)
 
+    class Refuse:
+        @staticmethod
+        def find_spec(name, *_):
+            if name in names:
+                raise ImportError(CLOSED)
+
+    sys.meta_path.insert(0, Refuse)
     for name in list(names):
         module, _, function = name.rpartition(".")
         if callable(getattr(sys.modules.get(module), function, None)):
             setattr(sys.modules[module], function, lambda *_, **__: Closed())
         else:
-            sys.modules[name] = None
+            sys.modules.pop(name, None)
     for module in [m for n, m in sys.modules.items() if m is not None and n.split(".")[0] == "minigpt"]:
         for key, value in list(vars(module).items()):
             if getattr(value, "__module__", None) in names or getattr(value, "__name__", None) in names:
