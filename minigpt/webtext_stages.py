@@ -11,7 +11,7 @@ is trafilatura); "de-duplication and some heuristic based cleaning"; all Wikiped
 removed on purpose. It says neither how it found duplicates and other languages, nor what the cleaning was, nor the order of the
 stages. Those are ours: exact hashes and MinHash, py3langid, at least `min_words` words in sentences.
 
-trafilatura, datasketch and py3langid come with the extra `web`, and are imported only where they are used.
+trafilatura, datasketch and py3langid (the extra `web`) are imported only where they are used.
 """
 
 import hashlib
@@ -59,7 +59,8 @@ def need(package: str):
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ModuleNotFoundError(f"{package} cannot be imported ({error}); it comes with: pip install 'minigpt[web]'") from None
+        wanted = "pip install trafilatura lxml_html_clean datasketch py3langid"
+        raise ModuleNotFoundError(f"{package} cannot be imported ({error}); try: {wanted}") from None
 
 
 def silent(document: Document, stage: str, reason: str) -> None:

@@ -27,22 +27,25 @@ THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 LENGTHS = (1, 2, 3, 5, 10, 20, 50)
 
 
-def quality(n: int, seeds: list[int], bpe: BPE) -> dict:
-    """Stage counts of the first seed; precision and recall of all seeds, (mean, half width)."""
-    rows, speed, counts = [], [], []
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            index = webtext.build(webtext.pages(n, seed), folder, bpe)
-            speed.append(n / (time.perf_counter() - started))
-            rows.append(webtext.judge(webtext.fates(folder), webtext.pages(n, seed)))
-            counts.append(index["stages"])
+def quality(n: int, seed: int) -> dict:
+    """Stage counts of one seed, precision and recall of its stages, pages per second from end to end."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        index = webtext.build(webtext.pages(n, seed), folder, BPE.load("world"))
+        seconds = time.perf_counter() - started
+        return {"counts": index["stages"], "by stage": webtext.judge(webtext.fates(folder), webtext.pages(n, seed)),
+                "pages per second": n / seconds}
 
-    def over_seeds(stage, key):
-        values = [row[stage][key] for row in rows if row[stage][key] is not None]
+
+def over_seeds(rows: list[dict]) -> dict:
+    """The counts of the first seed; the means of all with the half widths of their intervals (None where nothing was due)."""
+    def interval(stage, key):
+        values = [row["by stage"][stage][key] for row in rows if row["by stage"][stage][key] is not None]
         return results.interval(values) if values else None
-    table = {stage: {key: over_seeds(stage, key) for key in ("entered", "removed", "precision", "recall")} for stage in rows[0]}
-    return {"counts": counts[0], "by stage": table, "pages per second": results.interval(speed)}
+
+    keys, speed = ("entered", "removed", "precision", "recall"), [row["pages per second"] for row in rows]
+    table = {stage: {key: interval(stage, key) for key in keys} for stage in rows[0]["by stage"]}
+    return {"counts": rows[0]["counts"], "by stage": table, "pages per second": results.interval(speed)}
 
 
 def extraction(n: int) -> dict:
@@ -59,30 +62,23 @@ def extraction(n: int) -> dict:
     return found
 
 
-def thresholds(n: int, seeds: list[int]) -> dict:
+def thresholds(n: int, seed: int) -> list:
     """For each threshold: precision and recall of near-duplicates after the exact ones are gone, and good documents lost, %."""
-    kept = {}
-    for seed in seeds:
-        chain = stages.karma(webtext.pages(n, seed))
-        for stage in (stages.wikipedia, stages.text, stages.clean, stages.language, stages.exact):
-            chain = stage(chain)
-        kept[seed] = list(chain)
-    found = {"threshold": list(THRESHOLDS), "precision": [], "recall": [], "good lost, %": []}
+    chain = stages.karma(webtext.pages(n, seed))
+    for stage in (stages.wikipedia, stages.text, stages.clean, stages.language, stages.exact):
+        chain = stage(chain)
+    documents, rows = list(chain), []
     for threshold in THRESHOLDS:
-        rows = []
-        for documents in kept.values():
-            left, seen, gone, due, both = {d.id for d in stages.near(documents, index=NearIndex(threshold))}, set(), 0, 0, 0
-            for document in documents:
-                bad = document.truth["story"] in seen
-                seen.add(document.truth["story"])
-                gone, due, both = gone + (document.id not in left), due + bad, both + (bad and document.id not in left)
-            rows.append((both / gone, both / due, 100 * (gone - both) / (len(documents) - due)))
-        for key, values in zip(list(found)[1:], np.transpose(rows), strict=True):
-            found[key].append(results.interval(values.tolist()))
-    return found
+        left, seen, gone, due, both = {d.id for d in stages.near(documents, index=NearIndex(threshold))}, set(), 0, 0, 0
+        for document in documents:
+            bad = document.truth["story"] in seen
+            seen.add(document.truth["story"])
+            gone, due, both = gone + (document.id not in left), due + bad, both + (bad and document.id not in left)
+        rows.append([both / gone, both / due, 100 * (gone - both) / (len(documents) - due)])
+    return rows
 
 
-def speeds(n: int, bpe: BPE) -> dict:
+def speeds(n: int) -> dict:
     """Documents per second of each stage alone, on those that reach it."""
     documents, found = list(webtext.pages(n, 60)), {}
     for name in stages.STAGES[1:]:
@@ -127,7 +123,7 @@ def short_texts(english: list[str]) -> dict:
     return found
 
 
-def excerpts(folder: Path) -> tuple[dict, list[str]]:
+def excerpts(folder: Path) -> dict:
     """What the stages make of real excerpts of OpenWebText and of Wikipedia, whose addresses are not known."""
     names = {"OpenWebText": "owt_5_originals.jsonl", "Wikipedia": "wikipedia_5_originals.jsonl"}
     texts = {name: [json.loads(line)["text"] for line in (folder / file).read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -155,7 +151,8 @@ def excerpts(folder: Path) -> tuple[dict, list[str]]:
     found["OpenWebText excerpts that share 8 words in a row with a Wikipedia excerpt"] = sum(
         bool(of & of_wikipedia) for of in grams["OpenWebText"])
     found["pairs across the two above 0.5"] = _pairs_across(texts)
-    return found, texts["OpenWebText"]
+    found["short texts taken for another language, %"] = short_texts(texts["OpenWebText"])
+    return found
 
 
 def _pairs_across(texts: dict) -> int:
@@ -176,31 +173,45 @@ def domains(path: Path) -> dict:
 
 
 def main() -> None:
-    """Measure everything and save book/results/09-webtext.json."""
+    """Measure part by part, each kept in --out; then put all together into book/results/09-webtext.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with samples/openwebtext and webtext_domains")
-    parser.add_argument("--pages", type=int, default=1500)
+    parser.add_argument("--out", type=Path, default=Path("runs/webtext-study"), help="what is measured already")
+    parser.add_argument("--pages", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13])
+    parser.add_argument("--only", help="measure this part and stop")
     options = parser.parse_args()
-    bpe = BPE.load("world")
-    values = {"pages": options.pages, "seeds": options.seeds, "shares of kinds, %": webtext_pages.SHARES}
-    measures = {"quality": lambda: quality(options.pages, options.seeds, bpe), "extraction": lambda: extraction(400),
-                "thresholds": lambda: thresholds(options.pages, options.seeds), "documents per second": lambda: speeds(400, bpe),
-                "KB per kept document": memory, "translations": lambda: planted(1000)}
-    for name, measure in measures.items():
-        values[name] = measure()
-        print(name, values[name], flush=True)
-    english = [text for d in webtext.pages(300, 80) for text in [d.truth["text"]] if d.truth["kind"] == "article"]
-    if options.data:
-        values["excerpts"], english = excerpts(options.data / "samples" / "openwebtext")
-        values["domains"] = domains(options.data / "webtext_domains" / "domains.txt")
-    values["short texts taken for another language, %"] = short_texts(english)
-    print(values["short texts taken for another language, %"])
+    n, folder = options.pages, options.data
+    parts = {f"quality-{seed}": (lambda seed=seed: quality(n, seed)) for seed in options.seeds}
+    parts |= {f"thresholds-{seed}": (lambda seed=seed: thresholds(n, seed)) for seed in options.seeds}
+    parts |= {"extraction": lambda: extraction(400), "documents per second": lambda: speeds(400), "KB per kept document": memory,
+              "translations": lambda: planted(800)}
+    if folder:
+        parts |= {"excerpts": lambda: excerpts(folder / "samples" / "openwebtext"),
+                  "domains": lambda: domains(folder / "webtext_domains" / "domains.txt")}
+    options.out.mkdir(parents=True, exist_ok=True)
+    found = {}
+    for name, measure in parts.items():
+        kept = options.out / f"{name}-{n}.json"
+        if not kept.is_file() and options.only in (None, name):
+            kept.write_text(json.dumps(measure()), encoding="utf-8")
+            print(f"{name} measured", flush=True)
+        if kept.is_file():
+            found[name] = json.loads(kept.read_text(encoding="utf-8"))
+    if options.only:
+        return
+    sweep = {"threshold": list(THRESHOLDS)}
+    by_seed = [found[f"thresholds-{seed}"] for seed in options.seeds]
+    for k, key in enumerate(("precision", "recall", "good lost, %")):
+        sweep[key] = [results.interval([rows[i][k] for rows in by_seed]) for i in range(len(THRESHOLDS))]
+    values = {"pages": n, "seeds": options.seeds, "shares of kinds, %": webtext_pages.SHARES,
+              "quality": over_seeds([found[f"quality-{seed}"] for seed in options.seeds]), "thresholds": sweep,
+              **{name: value for name, value in found.items() if not name.startswith(("quality", "thresholds"))}}
     results.save("09-webtext", values, command="python book/studies/webtext.py --data FOLDER", seeds=options.seeds,
-                 protocol=f"{options.pages} synthetic pages a seed; near-duplicates at 0.8, shingles of 5 words, 128 permutations; "
+                 protocol=f"{n} synthetic pages a seed; near-duplicates at 0.8, shingles of 5 words, 128 permutations; "
                           "trafilatura fast", interval="95 % by Student's t over seeds; short texts: 1.96 standard errors",
                  depends=["minigpt.webtext", "minigpt.webtext_pages", "minigpt.webtext_stages", "minigpt.overlap", *WORLD],
-                 summary=f"{values['quality']['counts']['near']['documents']:,} of {options.pages:,} synthetic pages kept")
+                 summary=f"{values['quality']['counts']['near']['documents']:,} of {n:,} synthetic pages kept")
 
 
 if __name__ == "__main__":
