@@ -1,7 +1,8 @@
 """What SmolLM2-135M-Instruct writes, and how it degenerates. A study of chapter 11: python book/studies/samples.py
 
 1. Its continuations of one prompt with the settings of GPT-2's appendix, none picked, and its greedy one.
-2. WikiText-2 test paragraphs, their first 32 tokens continued with several settings: how much repeats, and how likely the model
+2. Sentences read over and over: how surprised it is each time.
+3. WikiText-2 test paragraphs, their first 32 tokens continued with several settings: how much repeats, and how likely the model
    finds what was written, beside the paragraph's own continuation.
 """
 
@@ -12,13 +13,14 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from minigpt import cells, data, modern, results
+from minigpt import cells, data, modern, results, world
 from minigpt.generate import generate_texts, stream
 from minigpt.zeroshot import token_log_probs
 
 PROMPT = ("Divers have found a library on the floor of a mountain lake. The books are dry, and the newest of them, said the "
           "archaeologist who leads the team, will be printed next year.")
-SAMPLES, LENGTH = 10, 120
+SAMPLES, LENGTH = 3, 120
+SENTENCES, COPIES = 32, 6
 GIVEN, NEW, TEXTS = 32, 128, 32
 SETTINGS = {"greedy": dict(temperature=0), "temperature 0.5": dict(temperature=0.5), "temperature 0.7": dict(temperature=0.7),
             "temperature 0.85": dict(temperature=0.85), "temperature 1": dict(), "temperature 1.3": dict(temperature=1.3),
@@ -54,11 +56,24 @@ def repeated(ids: list[int], n: int = 4) -> float:
     return 1 - len(set(grams)) / len(grams)
 
 
+def copies(net, bpe) -> list[list[float]]:
+    """Nats per token of each copy of a sentence, for one sentence of each of several stories."""
+    rows, lengths = [], []
+    for story in world.stories(SENTENCES, split="test"):
+        sentence = bpe.encode(" " + re.split(r"(?<=[.?!])\s", story)[0])
+        rows.append([bpe.eos_id] + sentence * COPIES)
+        lengths.append(len(sentence))
+    found = token_log_probs(net, rows, batch_size=8)
+    return [[float(-row[i * n:(i + 1) * n].mean()) for i in range(COPIES)] for row, n in zip(found, lengths, strict=True)]
+
+
 def measure(job: dict) -> dict:
-    """One row: a text continued, or read, as it stands."""
+    """One cell: a text continued, or read as it stands."""
     net, bpe = model()
     if job["part"] == "prompt":
         return {"texts": generate_texts(net, bpe, [PROMPT] * job["count"], LENGTH, **job["settings"], seed=0)}
+    if job["part"] == "copies":
+        return {"nats": copies(net, bpe)}
     texts = torch.tensor(paragraphs())
     if job["settings"] is not None:
         new = stream(net, texts[:, :GIVEN], NEW, **job["settings"], seed=0)
@@ -74,6 +89,7 @@ def main() -> None:
     torch.set_num_threads(1)
     jobs = {"greedy": {"part": "prompt", "settings": dict(temperature=0), "count": 1},
             "samples": {"part": "prompt", "settings": dict(top_k=40), "count": SAMPLES}}
+    jobs["copies"] = {"part": "copies"}
     jobs |= {f"text: {name}": {"part": "text", "settings": settings} for name, settings in SETTINGS.items()}
     jobs["text: the text itself"] = {"part": "text", "settings": None}
     code = "".join(map(results.source_digest, CODE))
@@ -81,9 +97,12 @@ def main() -> None:
     rows = {name.removeprefix("text: "): {key: list(results.interval([100 * x if key == "repeated" else x for x in row[key]]))
                                           for key in ("repeated", "surprise")}
             for name, row in found.items() if name.startswith("text: ")}
-    values = {"prompt": PROMPT, "greedy": found["greedy"]["texts"][0], "samples": found["samples"]["texts"], "rows": rows}
+    values = {"prompt": PROMPT, "prompt tokens": len(model()[1].encode(PROMPT)), "tokens": LENGTH,
+              "greedy": found["greedy"]["texts"][0], "samples": found["samples"]["texts"],
+              "copies": [list(results.interval(column)) for column in zip(*found["copies"]["nats"], strict=True)], "rows": rows}
     results.save("11-samples", values, "python book/studies/samples.py", [0],
-                 f"SmolLM2-135M-Instruct, fp32. Samples: temperature 1, top-k 40, {LENGTH} tokens, in the order drawn. Rows: "
+                 f"SmolLM2-135M-Instruct, fp32. Samples: temperature 1, top-k 40, {LENGTH} tokens, in the order drawn. Copies: the "
+                 f"first sentence of {SENTENCES} stories of the world, nats per token each time it is read in a row. Rows: "
                  f"{TEXTS} WikiText-2 test paragraphs, {GIVEN} tokens given, {NEW} written; per cent of 4-grams that occurred "
                  "before in the same continuation; nats per token under the model itself", "95 %, over the paragraphs", CODE,
                  f"greedy repeats {rows['greedy']['repeated'][0]:.0f} % of its 4-grams, the text itself "
