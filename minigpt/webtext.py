@@ -62,11 +62,11 @@ def build(found: Iterable[Document], out: str | Path, bpe: BPE, settings: Settin
     folder made with other settings, a damaged one, or a source without documents; OSError if it cannot be written.
     """
     settings, out = settings or Settings(), Path(out)
+    near = NearIndex(settings.threshold, settings.shingle, settings.permutations)  # first: it may find that a package is missing
     index = _begin(out, settings, bpe, source)
     if index["complete"]:
         return index
     counts, notes = index["stages"], {name: open(out / name, "ab") for name in NOTES}
-    near = NearIndex(settings.threshold, settings.shingle, settings.permutations)
     saved = np.fromfile(out / "signatures.bin", np.uint32).reshape(-1, settings.permutations)
     for signature in saved:
         near.add(signature)
