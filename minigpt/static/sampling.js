@@ -1,7 +1,7 @@
 start("sampling", (root, data) => {
   const cases = data.cases, shown = 12, last = cases[0].below.length;
   const ks = [1, 2, 3, 5, 10, 20, 40, 100, 300, 1000].filter((k) => k < last).concat(last);
-  const texts = cases.map((one) => element("button", {}, `${visible(one.text)} …`)), row = element("div", { class: "mg-row", "aria-label": "the text to continue" });
+  const texts = cases.map((one) => element("button", {}, `${visible(one.text).replace(/·/g, " ")} …`)), row = element("div", { class: "mg-row", "aria-label": "the text to continue" });
   const told = element("p", { "aria-live": "polite" }), bars = element("div", { class: "mg-bars" });
   const drawn = element("p", { "aria-live": "polite", class: "mg-tokens" });
   const slider = (name, max, value, label) => {
