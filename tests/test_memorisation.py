@@ -77,6 +77,7 @@ def test_figure_4_measures_all_sizes_and_resumes(tiny, tmp_path, monkeypatch):
     assert list(values["rows"]) == ["train", "test", "entropy of the test text"] and "perplexity" in protocol + summary
     assert len(values["rows"]["train"]) == len(m.SHAPES) == len(values["runs"])
     assert all(values["rows"]["entropy of the test text"][name] < value for name, value in values["rows"]["test"].items())
+    assert all(1 < run["test"] / run["train"] < 1.2 for run in values["runs"])  # hardly trained: both are near ln 4,096
     assert [row["passes"] for row in values["too often"]["rows"]] == [2, 4]
     monkeypatch.setattr(m, "train", None)  # a second call may not train anything
     assert m.figure4(tmp_path, progress=False)[0] == values
