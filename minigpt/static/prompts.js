@@ -1,12 +1,13 @@
 start("prompts", (root, data) => {
   const { model, groups } = data, bars = element("div", { class: "mg-bars" });
   const groupRow = element("div", { class: "mg-row", "aria-label": "the kind of prompt" });
-  const shown = element("p", { class: "mg-prompt" }), told = element("p", { "aria-live": "polite" });
+  const shown = element("p", { class: "mg-prompt", tabindex: 0, role: "region", "aria-label": "the prompt" }), told = element("p", { "aria-live": "polite" });
   const endings = element("div"), after = element("p");
   const draw = (group, i) => {
     const { name, parts, next, writes } = group.variants[i];
     // What the variants share stands plain, what is this one's own is marked.
     shown.replaceChildren(parts[0], ...(parts[1] ? [element("mark", {}, parts[1])] : []), parts[2]);
+    shown.scrollTop = shown.scrollHeight; // its end is what the model goes on from
     told.replaceChildren("With ", element("strong", {}, name), `, ${model} expects ${visible(next[0][0])} with ${percent(next[0][1])}`,
       next.length > 1 ? `, then ${visible(next[1][0])} with ${percent(next[1][1])}.` : ".");
     bars.replaceChildren(...next.flatMap(([token, p]) => {
