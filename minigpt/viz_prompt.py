@@ -4,6 +4,7 @@
 """
 
 import os.path
+import re
 from collections.abc import Mapping
 
 import torch
@@ -43,9 +44,10 @@ def prompts(groups: Mapping[str, Mapping[str, dict]], model: str = "the model") 
         if not variants or not all(one.get("next") for one in variants.values()):
             raise ValueError(f"prompts: {str(name)!r} has no prompts with next tokens to show")
         texts = [one["prompt"] for one in variants.values()]
-        start = len(os.path.commonprefix(texts)) if len(texts) > 1 else len(texts[0])
-        end = len(os.path.commonprefix([text[start:][::-1] for text in texts]))
-        cut = [(text[:start], text[start:len(text) - end], text[len(text) - end:]) for text in texts]
+        words = [re.findall(r"\s*\S+|\s+\Z", text) for text in texts]  # what differs begins and ends with a word
+        start = len(os.path.commonprefix(words)) if len(words) > 1 else len(words[0])
+        end = len(os.path.commonprefix([one[start:][::-1] for one in words]))
+        cut = [["".join(part) for part in (one[:start], one[start:len(one) - end], one[len(one) - end:])] for one in words]
         rows.append({"name": _text(name), "variants": [
             {"name": _text(label), "parts": list(map(_text, parts)),
              "next": [[_text(token), round(float(p), 4)] for token, p in one["next"]], "writes": _text(one.get("writes", ""))}

@@ -13,7 +13,7 @@ from tests.browser import launch
 HOSTILE = ["</script><script>hacked()</script>", "<img src=x onerror=hacked()>", "<!--", "&lt;", "\u2028", "'\"`${1}", "\ud800", ""]
 GROUPS = {"a summary": {"none": {"prompt": "A story.", "writes": " Then", "next": [[" The", 0.5], ["\n", 0.25]]},
                         "TL;DR:": {"prompt": "A story.\nTL;DR:", "writes": " short", "next": [[" Short", 0.75]]}},
-          "words": {text: {"prompt": f"{text} x", "writes": text, "next": [[text, 0.5], ["b", 0.125]]} for text in HOSTILE}}
+          "words": {text: {"prompt": f"{text} , x", "writes": text, "next": [[text, 0.5], ["b", 0.125]]} for text in HOSTILE}}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,10 @@ def test_look_tells_what_the_model_expects(gpt):
 def test_what_is_shared_and_what_is_a_prompts_own():
     data = viz_prompt.prompts(GROUPS, "a model").data
     assert [one["parts"] for one in data["groups"][0]["variants"]] == [["A story.", "", ""], ["A story.", "\nTL;DR:", ""]]
-    assert [one["parts"][1:] for one in data["groups"][1]["variants"]][1] == [HOSTILE[1], " x"]
+    assert [one["parts"][1:] for one in data["groups"][1]["variants"]][1] == [HOSTILE[1] + " ,", " x"]
+    near = {name: {"prompt": f"Q: {name} is it", "next": [["a", 1.0]]} for name in ("who", "what")}
+    assert [one["parts"] for one in viz_prompt.prompts({"words": near}).data["groups"][0]["variants"]] == [
+        ["Q:", " who", " is it"], ["Q:", " what", " is it"]]
     view = viz_prompt.prompts({"one": {"only": {"prompt": "text", "next": [["a", 1.0]]}}})
     assert view.data["groups"][0]["variants"][0]["parts"] == ["text", "", ""] and repr(view).startswith("<interactive view: ")
 
@@ -90,7 +93,7 @@ def test_a_prompt_is_changed_by_keyboard_alone(page):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
     for text in HOSTILE[:3]:
-        assert page.locator(".mg-prompt mark").inner_text() == text
+        assert page.locator(".mg-prompt mark").inner_text() == f"{text} ,"
         assert page.locator(".mg-name").first.inner_text() == text.replace(" ", "·")
         page.keyboard.press("ArrowRight")
     assert page.locator(".minigpt-view img, .minigpt-view b, .mg-note").count() == 0
