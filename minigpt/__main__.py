@@ -287,7 +287,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("DATASETS_VERBOSITY", "critical")  # a broken file is told in one line, by us
     try:
         options.call(options)
-    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+    except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ a stop. Laptop scale: SmolLM2-135M-Instruct, or the models named, on the data at
 that cannot be found leaves its cell "not yet measured", and the reason is told.
 """
 
+import re
 import shlex
 import sys
 from functools import partial
@@ -54,8 +55,9 @@ CELLS = {
 class Measuring:
     """The evaluations that a target asks for: each task with each switch once, on one model after the other."""
 
-    def __init__(self, models, sources: dict, limit: int | None = None, out=None, progress: bool = True):
+    def __init__(self, models, sources: dict, limit: int | None = None, items: dict | None = None, out=None, progress: bool = True):
         self.models, self.sources, self.limit, self.out, self.progress = models, sources, limit, out, progress
+        self.items = items or {}
         self.missing: dict[str, str] = {}
         self._name, self._model, self._bpe = None, None, None
 
@@ -69,8 +71,8 @@ class Measuring:
             self._name = name
             self._model.to("cuda" if torch.cuda.is_available() else "cpu")
         try:
-            return evaluate.run(self._model, self._bpe, task, switches, self.sources.get(task), self.limit, self.out, self.progress,
-                                name)
+            return evaluate.run(self._model, self._bpe, task, switches, self.sources.get(task), self.items.get(task, self.limit),
+                                self.out, self.progress, name)
         except (OSError, ImportError) as error:  # data out of reach, a library that is not installed
             self.missing[task] = str(error)
             print(f"{task}: {results.NOT_YET} ({error})", file=sys.stderr)
@@ -79,20 +81,24 @@ class Measuring:
 
 def cells(target: str, measure: Measuring):
     """Every cell of CELLS for every model: (values, protocol, summary)."""
-    rows, spread, told = {}, {}, {}
+    rows, spread, told, known = {}, {}, {}, {}
     for name in measure.models:
         rows[name], spread[name] = {}, {}
         for cell, (task, given, score) in CELLS[target].items():
             if (found := measure(name, task, given)) is None:
                 continue
             rows[name][cell] = round(found["values"][score], 4)
-            spread[name][cell] = interval(task, found, score)
-            first = " (the first)" if measure.limit else ""
+            key = name, found["digest"], str(found["switches"])
+            known[key] = known.get(key) or intervals(task, found)
+            spread[name][cell] = known[key][score]
+            first = " (the first)" if measure.items.get(task, measure.limit) else ""
             told[task] = f"{len(answered(found)):,} items{first} of {described(task, found['switches'], given)}"
     if not told:
         raise ValueError(f"{target}: no data for any of its cells; " + "; ".join(measure.missing.values()))
     values = {"rows": rows, "interval": spread} | ({"missing": measure.missing} if measure.missing else {})
-    return values, "; ".join(told.values()), summary(rows)
+    short = {name: {cell: value for cell, value in row.items() if ", R-" not in cell or cell.endswith("R-AVG")}
+             for name, row in rows.items()}
+    return values, "; ".join(told.values()), summary(short)
 
 
 def answered(found: dict) -> list[dict]:
@@ -100,14 +106,22 @@ def answered(found: dict) -> list[dict]:
     return [row for row in found["rows"] if "left_out" not in row]
 
 
-def interval(task: str, found: dict, score: str) -> list[float]:
-    """The 95 % percentile interval of a score, by drawing its items again with replacement."""
+def intervals(task: str, found: dict) -> dict[str, list[float]]:
+    """The 95 % percentile interval of each score, by drawing the items again with replacement."""
     task, good = evaluate.find(task), answered(found)
+    drawn: dict[int, dict] = {}
 
-    def again(chosen: list[int]) -> float:
-        return task.score([good[i] for i in chosen], found["switches"])[score]
+    def again(name: str, chosen: list[int], draw: int) -> float:
+        if draw not in drawn:  # one draw serves all scores
+            drawn[draw] = task.score([good[i] for i in chosen], found["switches"])
+        return drawn[draw][name]
 
-    return [round(value, 4) for value in text_scores.bootstrap(len(good), again, DRAWS)]
+    out = {}
+    for name in found["values"]:
+        draws = iter(range(DRAWS))
+        low, high = text_scores.bootstrap(len(good), lambda chosen, name=name, draws=draws: again(name, chosen, next(draws)), DRAWS)
+        out[name] = [round(low, 4), round(high, 4)]
+    return out
 
 
 def table1(measure: Measuring):
@@ -181,7 +195,8 @@ MODELLESS = ("gpt2-table1", "gpt2-table2", "gpt2-table6", "gpt2-fig4", "gpt2-fig
 
 def summary(rows: dict) -> str:
     """{row: {column: value}} in a line."""
-    told = {name: ", ".join(f"{column} {results.show(value)}" for column, value in row.items()) for name, row in rows.items()}
+    told = {name: ", ".join(f"{column} {value:,.2f}" if isinstance(value, float) else f"{column} {results.show(value)}"
+                            for column, value in row.items()) for name, row in rows.items()}
     return "; ".join(f"{name}: {line}" for name, line in told.items())
 
 
@@ -197,22 +212,28 @@ def add_arguments(p) -> None:
     """The options that GPT-2's targets add to those of `reproduce.add_arguments`."""
     group = p.add_argument_group("GPT-2's targets", f"--model takes several (laptop: {modern.NAME}; paper scale: the four released "
                                  "sizes); --limit is of items, --out (default runs/evaluate) keeps what was measured")
-    group.add_argument("--data", action="append", default=[], metavar="TASK=PATH", help="a task's file or folder; may be repeated")
+    group.add_argument("--data", action="append", default=[], metavar="TASK=PATH", help="a task's file or folder (repeatable)")
+    group.add_argument("--items", action="append", default=[], metavar="TASK=N", help="at most N items of one task (repeatable)")
 
 
 def command(options) -> None:
     """Measure one of TARGETS as the command line asks, print it beside the paper, and keep its record."""
     target = options.target
     models = () if target in MODELLESS else tuple(options.model or (SIZES if options.scale == "paper" else (modern.NAME,)))
-    wrong = next((text for text in options.data if "=" not in text), None)
-    if wrong is not None:
-        raise ValueError(f"--data takes TASK=PATH, not {wrong!r}; the tasks of {target}: {', '.join(tasks(target)) or 'any name'}")
+    for text in options.data:
+        if "=" not in text:
+            known = ", ".join(tasks(target)) or "any name"
+            raise ValueError(f"--data takes TASK=PATH, not {text!r}; the tasks of {target}: {known}")
+    for text in options.items:
+        if not re.fullmatch(r".+=[1-9][0-9]*", text):
+            raise ValueError(f"--items takes TASK=N, not {text!r}")
     sources = dict(text.split("=", 1) for text in options.data)
+    items = {task: int(n) for task, n in (text.rsplit("=", 1) for text in options.items)}
     limit = options.limit or (20 if options.quick else None)
-    measure = Measuring(models, sources, limit, options.out or "runs/evaluate", not options.quiet)
+    measure = Measuring(models, sources, limit, items, options.out or "runs/evaluate", not options.quiet)
     values, chosen, told = TARGETS[target](measure)
     print(beside(target, values.get("rows", values)), end="\n\n")
-    print(f"protocol: {chosen}")
+    print(f"ours: {told}\nprotocol: {chosen}")
     if not options.quick:
         label = options.label or ("paper" if target == "gpt2-table2" else options.scale)
         depends = sorted(f"minigpt.{name}" for name in modules(target))
@@ -226,7 +247,8 @@ def shown(options, models, sources) -> str:
     words = ["python", "-m", "minigpt", "reproduce", options.target, "--scale", options.scale]
     words += ["--model", *models] if options.model else []
     words += [word for task, path in sources.items() for word in ("--data", f"{task}={_tail(path)}")]
-    return shlex.join(words + (["--limit", str(options.limit)] if options.limit else []))
+    words += ["--limit", str(options.limit)] if options.limit else []
+    return shlex.join(words + [word for text in options.items for word in ("--items", text)])
 
 
 def beside(target: str, rows: dict) -> results.Table:
@@ -253,7 +275,9 @@ def modules(target: str) -> set[str]:
         measured = {function.__module__.removeprefix("minigpt.") for task in map(evaluate.find, named)
                     for function in (getattr(task.measure, "func", task.measure), getattr(task.score, "func", task.score))}
         return measured | {"scoring", "zeroshot", "modern", "generate"}
-    return {"gpt2-table1": {"webtext"}, "gpt2-table2": {"model"}}.get(target, {"overlap", "memorisation"})
+    trained = {name.removeprefix("minigpt.") for name in memorisation.TRAINING} | {"memorisation"}
+    return {"gpt2-table1": {"webtext"}, "gpt2-table2": {"model"}, "gpt2-table6": {"overlap"}, "gpt2-fig4": trained}.get(
+        target, trained | {"overlap", "generate"})
 
 
 def _tail(path: str) -> str:

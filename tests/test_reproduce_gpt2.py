@@ -1,6 +1,7 @@
 """`reproduce gpt2-*`: every table and figure is asked of the tasks that measure it, and what is missing is said, not made up."""
 
 import json
+import sys
 from argparse import ArgumentParser
 
 import pytest
@@ -57,7 +58,8 @@ def test_the_cells_of_tables_are_the_papers():
 
 
 def test_a_table_with_some_of_its_data(lambada, tmp_path, records, capsys):
-    words = ["reproduce", "gpt2-table3", "--model", "world", "--data", f"lambada={lambada}", "--quiet", "--out", str(tmp_path / "runs")]
+    words = ["reproduce", "gpt2-table3", "--model", "world", "--data", f"lambada={lambada}", "--out", str(tmp_path / "runs")]
+    words.append("--quiet")
     assert main([*words, "--label", "mine"]) == 0
     printed = capsys.readouterr()
     record = results.load("gpt2-table3-mine")
@@ -93,6 +95,15 @@ def test_quick_takes_few_items_and_keeps_no_record(lambada, tmp_path, capsys):
     assert "20 items (the first) of lambada" in capsys.readouterr().out and not results.names()
 
 
+def test_one_task_can_have_fewer_items_than_the_others(lambada, tmp_path, capsys):
+    words = ["reproduce", "gpt2-table3", "--model", "world", "--data", f"lambada={lambada}", "--out", str(tmp_path), "--quiet"]
+    assert main([*words, "--items", "lambada=2"]) == 0
+    record = results.load("gpt2-table3-laptop")
+    assert "2 items (the first) of lambada" in record.protocol and record.command.endswith("--items lambada=2")
+    assert main([*words, "--items", "lambada=two"]) == 2
+    assert capsys.readouterr().err.endswith("error: --items takes TASK=N, not 'lambada=two'\n")
+
+
 def test_the_sizes_are_counted(capsys):
     assert main(["reproduce", "gpt2-table2"]) == 0
     found = results.load("gpt2-table2-paper").values
@@ -105,3 +116,19 @@ def test_the_record_names_no_folder_of_mine():
     command = reproduce_gpt2.shown(given, given.model, {"winograd": "/home/me/sets/winograd/WSCollection.xml"})
     assert command == ("python -m minigpt reproduce gpt2-fig3 --scale laptop --model a/b --data "
                        "winograd=winograd/WSCollection.xml --limit 5")
+
+
+def test_a_library_that_is_missing_is_told_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    assert main(["reproduce", "gpt2-table1", "--limit", "3"]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and error[0].startswith("error: trafilatura cannot be imported") and "pip install" in error[0]
+
+
+def test_translations_are_counted_in_the_books_own_pages(capsys):
+    pytest.importorskip("trafilatura")
+    pytest.importorskip("py3langid")
+    assert main(["reproduce", "gpt2-table1", "--limit", "60", "--label", "mine"]) == 0
+    found = results.load("gpt2-table1-mine").values
+    assert found["documents"] > 40 and found["translations"] == len(found["first"]) > 0
+    assert f"{found['translations']} translations in {found['documents']}" in capsys.readouterr().out
