@@ -131,7 +131,8 @@ def table1(measure: Measuring):
     found = list(webtext.translations(read))
     values = {"documents": len(read), "translations": len(found), "first": [[one["phrase"], one["gloss"]] for one in found[:10]]}
     told = f"{len(found)} translations in {len(read):,} documents"
-    return values, "the web pages that the book makes" if source == "world" else _tail(source), told
+    where = "the web pages that the book makes" if source == "world" else _tail(source)
+    return values, f"French phrases (py3langid) with an English gloss beside them, in {where}", told
 
 
 def table2(measure: Measuring):

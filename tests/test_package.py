@@ -15,8 +15,8 @@ ORDER = ["paper", "results", "viz", "world_grammar", "world_words", "world_thing
          "world_voyage", "world_tasks", "world", "hub", "bpe_core", "bpe_gpt1", "bpe", "data", "ngram", "weights", "model",
          "generate", "checkpoint", "train", "tasks_table", "tasks", "objective", "finetune", "zeroshot", "modern", "protocol",
          "scoring", "detokenise", "cloze", "language_modelling", "text_scores", "winograd", "prompting", "overlap",
-         "webtext_stages", "webtext_pages", "webtext", "evaluate", "viz_prompt", "cells", "memorisation", "experiments", "paper_scale",
-         "reproduce", "reproduce_gpt2", "__main__"]
+         "webtext_stages", "webtext_pages", "webtext", "evaluate", "viz_prompt", "cells", "memorisation", "experiments",
+         "paper_scale", "reproduce", "reproduce_gpt2", "__main__"]
 NO_TORCH = {"paper", "results", "viz", "hub", "bpe_core", "bpe_gpt1", "bpe", "ngram", "tasks_table"} | {
     name for name in ORDER if name.startswith("world")}
 MODULES = sorted((dev.ROOT / "minigpt").glob("*.py"))
