@@ -88,7 +88,8 @@ def become_nobody(folder: Path) -> bool:
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
-    libc.prctl(DUMPABLE, 1, 0, 0, 0)
+    if libc:
+        libc.prctl(DUMPABLE, 1, 0, 0, 0)
     return True
 
 
@@ -96,6 +97,8 @@ def namespaces() -> set[str]:
     """Leave the machine's network, messages and processes behind; which of them could be left."""
     user, group = os.geteuid(), os.getegid()
     done = set()
+    if libc is None:
+        return done
     if libc.unshare(CLONE["users"]) == 0:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
@@ -106,7 +109,8 @@ def namespaces() -> set[str]:
 
 def die_with_parent() -> None:
     """Be killed when the process that started this one ends."""
-    libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if libc:
+        libc.prctl(PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def limits(memory: int, seconds: int, file_size: int) -> None:
