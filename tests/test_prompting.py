@@ -216,10 +216,10 @@ def test_questions_are_read(tmp_path):
 
 def test_confidence_is_the_probability_of_the_answer(writer, gpt, bpe):
     writer.says = lambda prompt: "\nnothing" if "silent" in prompt else " a red ball\nQ:"
-    items = [{"question": "what is it", "accepted": ["the red ball"]}, {"question": "silent", "accepted": ["x"]},
-             {"question": "why", "accepted": []}]
+    items = [{"question": "why", "accepted": []}, {"question": "what is it", "accepted": ["the red ball"]},
+             {"question": "silent", "accepted": ["x"]}]
     rows = questions.measure(gpt, bpe, items, protocol.choose(questions, {"examples": 0}))
-    assert rows[2] == {"left_out": "no answer is known"} and rows[0]["right"] and not rows[1]["right"]
+    assert rows.pop(0) == {"left_out": "no answer is known"} and rows[0]["right"] and not rows[1]["right"]
     prompt, said, line = bpe.encode("Q: what is it?\nA:"), bpe.encode(" a red ball"), bpe.encode("\n")
     with torch.no_grad():
         logs = gpt(torch.tensor([prompt + said + line]))[0].double().log_softmax(-1)
@@ -231,12 +231,12 @@ def test_confidence_is_the_probability_of_the_answer(writer, gpt, bpe):
 
 
 def test_scores_of_questions():
-    rows = [{"question": f"who is {i}", "accepted": ["Ann"] if i % 2 else ["Bob"], "answer": "Ann", "right": bool(i % 2),
+    rows = [{"question": f"who is {i}", "accepted": ["Ann"] if i % 2 else ["Bob"], "answer": "Ann", "right": bool(i % 2) or i == 198,
              "log_prob": math.log((i + 1) / 400), "log_prob_line": -float(i)} for i in range(200)]
     scores = questions.score(rows, protocol.choose(questions))
-    assert scores["exact match"] == 50 and scores["most confident 1 %"] == 50  # numbers 199 and 198
+    assert scores["exact match"] == 50.5 and scores["most confident 1 %"] == 100  # numbers 199 and 198
     assert scores["baseline"] == 0  # 100 Anns and 100 Bobs: without its own, every question sees the other name once more
-    assert scores["calibration error"] == pytest.approx(100 * (0.5 - sum(range(1, 201)) / 400 / 200))
+    assert scores["calibration error"] == pytest.approx(100 * (0.505 - sum(range(1, 201)) / 400 / 200))
     assert [row["probability"] for row in prompting.most_confident(rows, 2)] == pytest.approx([200 / 400, 199 / 400])
     assert prompting.most_confident(rows, 1, "answer and line end")[0]["question"] == "who is 0"
     lined = questions.score(rows, protocol.choose(questions, {"confidence": "answer and line end"}))

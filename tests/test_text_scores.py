@@ -153,6 +153,7 @@ def test_rouge_by_hand():
     assert swapped["R-L"] == pytest.approx(100)  # sentence by sentence the order does not count
     assert rouge(["b one\na two"], ["a two\nb one"], rouge_l="sentence")[0]["R-L"] == pytest.approx(50)
     assert rouge(["ads"], ["ad"])[0]["R-1"] == 0 and rouge(["running"], ["runs"])[0]["R-1"] == 100  # no stem below four letters
+    assert rouge(["running"], ["runs"], stemmer=False)[0]["R-1"] == 0
     assert rouge(["", "😀"], ["a cat", "a cat"])[0]["R-AVG"] == 0
     with pytest.raises(ValueError, match="'summary' or 'sentence'"):
         rouge([], [], rouge_l="lines")
