@@ -114,7 +114,7 @@ def grade(folder: Path, out: Path, jobs: int = 2) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """The batch: eight honest students and 26 who are not."""
+    """The batch: eight honest students and 28 who are not."""
     import socket
 
     base = tmp_path_factory.mktemp("batch")
