@@ -142,10 +142,10 @@ def _files(name: str | Path) -> list[Path]:
     place = locate(name)
     if isinstance(place, Path):
         index = place / INDEX
-        if not index.is_file() and not (place / WHOLE).is_file():
-            raise FileNotFoundError(f"{place / WHOLE}: no such file; {_instead(sorted(path.name for path in place.iterdir()))}")
-        if not index.is_file():
+        if (place / WHOLE).is_file():  # first, as transformers does: an index beside it is of an earlier save
             return [place / WHOLE]
+        if not index.is_file():
+            raise FileNotFoundError(f"{place / WHOLE}: no such file; {_instead(sorted(path.name for path in place.iterdir()))}")
     else:
         try:
             return [hub.path(place, WHOLE)]
