@@ -231,8 +231,8 @@ def test_confidence_is_the_probability_of_the_answer(writer, gpt, bpe):
 
 
 def test_scores_of_questions():
-    rows = [{"question": f"who is {i}", "accepted": ["Ann"] if i % 2 else ["Bob"], "answer": "Ann", "right": bool(i % 2) or i == 198,
-             "log_prob": math.log((i + 1) / 400), "log_prob_line": -float(i)} for i in range(200)]
+    rows = [{"question": f"who is {i}", "accepted": ["Ann"] if i % 2 else ["Bob"], "answer": "Ann",
+             "right": bool(i % 2) or i == 198, "log_prob": math.log((i + 1) / 400), "log_prob_line": -float(i)} for i in range(200)]
     scores = questions.score(rows, protocol.choose(questions))
     assert scores["exact match"] == 50.5 and scores["most confident 1 %"] == 100  # numbers 199 and 198
     assert scores["baseline"] == 0  # 100 Anns and 100 Bobs: without its own, every question sees the other name once more
