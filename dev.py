@@ -168,6 +168,11 @@ def bench(options) -> None:
             must(PYTHON, "-m", f"tests.benchmarks.{script.stem}")
 
 
+def course(options) -> None:
+    environment()
+    must(PYTHON, "-m", "course", "make")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -186,6 +191,8 @@ def main() -> None:
     verb.set_defaults(call=lambda o: (environment(), stamp(), execute(o.paths or NOTEBOOKS)))
     verb = verbs.add_parser("stamp", help="write the repository's address into badges and first cells")
     verb.set_defaults(call=lambda o: print("changed:", ", ".join(stamp()) or "nothing"))
+    verb = verbs.add_parser("course", help="the assignments' hand-outs, and their solutions below _build/course")
+    verb.set_defaults(call=course)
     verb = verbs.add_parser("clean", help="remove the built site (and with --all the environment)")
     verb.add_argument("--all", action="store_true")
     verb.set_defaults(call=lambda o: [shutil.rmtree(p, ignore_errors=True) for p in (ROOT / "_build", *([VENV] if o.all else []))])
