@@ -94,6 +94,11 @@ def test_target_and_filter_on_a_model_that_is_known():
     assert rows[0]["target_is_stop_word"] and not lambada(model, model, [{"text": "a dog"}])[1][0]["target_is_stop_word"]
 
 
+def test_a_token_that_only_begins_a_stop_word_is_not_ruled_out():
+    model = Says("a| bi|rd", {"a": [" bi"], " bi": ["rd"]})  # "bill" is on the list
+    assert lambada(model, model, [{"text": "a bird"}])[0]["accuracy"] == 100
+
+
 def test_perplexity_is_of_the_whole_word_or_its_last_token():
     model = Says("a| bi|rd", {"a": [" bi"], " bi": ["rd"]})
     nats = 5 - math.log(math.exp(5) + 3)
