@@ -290,7 +290,7 @@ def test_jaccard_and_shingles():
 
 def test_a_missing_extra_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "trafilatura", None)
-    with pytest.raises(ModuleNotFoundError, match="trafilatura cannot be imported .*pip install trafilatura lxml_html_clean datasketch"):
+    with pytest.raises(ModuleNotFoundError, match="trafilatura cannot be imported .*pip install trafilatura lxml_html"):
         next(text([Document("a", page=ARTICLE)]))
     assert next(text([Document("a", page=ARTICLE)], extractor="plain")).text
 
