@@ -82,6 +82,8 @@ def test_rows_belong_to_model_switches_and_data(laptop, passages, tmp_path):
              evaluate.digest(model, bpe, task, switches, items[::-1]),
              evaluate.digest(model, bpe, evaluate.TASKS["cbt-cn"], switches, items)}
     assert len(found) == 5
+    many = [f'{{"text": "word {i}"}}' for i in range(40)]
+    assert evaluate.digest(model, bpe, task, switches, many) != evaluate.digest(model, bpe, task, switches, [*many[:-1], items[0]])
 
 
 def test_malformed_and_hostile_items_are_told_and_the_rest_measured(laptop, passages, tmp_path, capsys):
