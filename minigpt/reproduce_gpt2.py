@@ -155,11 +155,12 @@ def table5(measure: Measuring):
             raise ValueError("; ".join(measure.missing.values()))
         of = found["switches"]["confidence"]
         top = prompting.most_confident(answered(found), 30, of)
-        values[name] = {"most confident, %": round(100 * prompting.confidence(top[0], of), 1),
-                        f"{len(top)}th, %": round(100 * prompting.confidence(top[-1], of), 1),
+        values[name] = {"most confident, %": round(100 * top[0]["probability"], 1),
+                        f"{len(top)}th, %": round(100 * top[-1]["probability"], 1),
                         f"correct, of {len(top)}": sum(row["right"] for row in top), "questions": found["items"],
-                        "answers": [[row["question"], row["answer"], bool(row["right"]), round(prompting.confidence(row, of), 3)]
-                                    for row in top]}
+                        "answers": [[round(row["probability"], 3), int(row["right"])] for row in top]}
+        for row in top:  # told, not kept: the questions are other people's text
+            print(f"{'right' if row['right'] else 'wrong'}  {row['probability']:6.1%}  {row['question']}?  {row['answer']}")
     short = {name: {key: value for key, value in row.items() if key != "answers"} for name, row in values.items()}
     return values, described("questions", protocol.choose(evaluate.find("questions"))), summary(short)
 
@@ -233,7 +234,9 @@ def command(options) -> None:
     limit = options.limit or (20 if options.quick else None)
     measure = Measuring(models, sources, limit, items, options.out or "runs/evaluate", not options.quiet)
     values, chosen, told = TARGETS[target](measure)
-    print(beside(target, values.get("rows", values)), end="\n\n")
+    shown_rows = {name: {key: value for key, value in of.items() if key != "answers"} if isinstance(of, dict) else of
+                  for name, of in values.get("rows", values).items()}
+    print(beside(target, shown_rows), end="\n\n")
     print(f"ours: {told}\nprotocol: {chosen}")
     if not options.quick:
         label = options.label or ("paper" if target == "gpt2-table2" else options.scale)

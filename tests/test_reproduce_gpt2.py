@@ -132,3 +132,17 @@ def test_translations_are_counted_in_the_books_own_pages(capsys):
     found = results.load("gpt2-table1-mine").values
     assert found["documents"] > 40 and found["translations"] == len(found["first"]) > 0
     assert f"{found['translations']} translations in {found['documents']}" in capsys.readouterr().out
+
+
+def test_the_most_confident_answers_stand_with_their_questions(tmp_path, capsys):
+    path = tmp_path / "questions.jsonl"
+    rows = [{"question": f"who found the {thing}", "answer": ["Ada", "Ben"]} for thing in ("cart", "hat", "boat")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    words = ["reproduce", "gpt2-table5", "--model", "world", "--data", f"questions={path}", "--out", str(tmp_path), "--quiet"]
+    assert main(words) == 0
+    found = results.load("gpt2-table5-laptop").values["world"]
+    probabilities = [p for p, _ in found["answers"]]
+    assert found["questions"] == 3 and probabilities == sorted(probabilities, reverse=True) and 0 <= probabilities[-1] <= 1
+    assert found["correct, of 3"] == sum(right for _, right in found["answers"])
+    printed = capsys.readouterr().out
+    assert "83.4" in printed and "who found the cart?" in printed and "cart" not in json.dumps(found)
