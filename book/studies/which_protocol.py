@@ -89,7 +89,8 @@ def ours():
 def table():
     rows = [row for row in (*from_paper(), *from_others(), *ours())]
     rows.sort(key=lambda row: row[0] != "LAMBADA")
-    lines = ["```{list-table}", ":header-rows: 1", ":class: protocols", ""]
+    lines = ["```{list-table}", ":header-rows: 1", ":widths: 11 13 13 27 20 20",
+             ":class: protocols stack", ""]
     for row in (COLUMNS, *rows):
         lines += [f"{'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
     return "\n".join([*lines, "```", ""])
