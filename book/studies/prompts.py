@@ -157,7 +157,8 @@ def questions_part(study: Study) -> None:
                       "most confident": {f"{per} %": share([right[i] for i in order[:max(1, round(len(rows) * per / 100))]])
                                          for per in (1, 10, 30)}}
     top = prompting.most_confident(rows)
-    values["the 30 most confident"] = [row | {"probability": round(row["probability"], 4)} for row in top]
+    # What the model said and how surely; the questions are other people's text.
+    values["the 30 most confident"] = [[round(row["probability"], 4), int(row["right"]), row["answer"]] for row in top]
     study.save("questions", values, "Natural Questions (open), development set, every fifteenth question; five example pairs of "
                "our own; greedy, first line; exact match by SQuAD's rule",
                f"{NAME}: {values['exact match']['value']:.1f} % of {len(rows)} questions", ["prompting", "generate"])
@@ -199,6 +200,18 @@ def mean(values: list[float], chosen: list[int]) -> float:
 # -- translation ------------------------------------------------------------------------------------------------------------------
 
 
+OURS = (("The train to the coast leaves at seven.", "Le train pour la côte part à sept heures."),
+        ("My sister has bought a red bicycle.", "Ma sœur a acheté un vélo rouge."),
+        ("There has always been a bakery in this street.", "Il y a toujours eu une boulangerie dans cette rue."))
+
+
+def shown(study: Study, task, source: str) -> list[list[str]]:
+    """Sentences of our own beside what is made of them after five examples: the test set's are other people's text."""
+    items = [dict(zip(("en", "fr"), pair, strict=True)) for pair in OURS]
+    rows = task.measure(study.model, study.bpe, items, protocol.choose(task, {"examples": 5}))
+    return [[item[source], " ".join(text_scores.sentences(row["line"])[:1])] for item, row in zip(items, rows, strict=True)]
+
+
 def translation_part(study: Study) -> None:
     """Both directions, with no, one and five example pairs, on every sixtieth sentence of newstest2014."""
     values: dict = {}
@@ -214,8 +227,8 @@ def translation_part(study: Study) -> None:
                 "interval": text_scores.bootstrap(len(rows), lambda drawn, said=said, right=right: text_scores.bleu(
                     [said[i] for i in drawn], [right[i] for i in drawn]), 300),
                 "BLEU of the whole line": found["line"]["BLEU"], "n": len(rows), "empty": 100 * said.count("") / len(rows),
-                "an example's sentence again": 100 * sum(one in own for one in said) / len(rows),
-                "shown": [[row["source"], one] for row, one in zip(rows, said, strict=True) if len(row["source"]) < 70][:4]}
+                "an example's sentence again": 100 * sum(one in own for one in said) / len(rows)}
+        values[f"{source}-{target}, 5 examples"]["shown"] = shown(study, task, source)
     best = {way: values[f"{way}, 5 examples"]["BLEU"] for way in ("en-fr", "fr-en")}
     study.save("translation", values, "newstest2014, every sixtieth sentence; example pairs of our own, `one = other` a line; "
                "greedy, first sentence of the line; BLEU by sacrebleu, 13a",
