@@ -5,6 +5,7 @@ a stop. Laptop scale: SmolLM2-135M-Instruct, or the models named, on the data at
 that cannot be found leaves its cell "not yet measured", and the reason is told.
 """
 
+import random
 import re
 import shlex
 import sys
@@ -23,14 +24,13 @@ from minigpt import (
     prompting,
     protocol,
     results,
-    text_scores,
     webtext,
     world,
 )
 from minigpt import webtext_stages as stages
 
 SIZES = tuple(f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"))
-DRAWS = 100  # of the bootstrap over items
+DRAWS, FEW = 100, 20  # of the bootstrap over items; with fewer items than that it says nothing
 # target: {cell: (task, switches, score)}. A table's cell is one of its columns, a figure's one of its curves.
 CELLS = {
     "gpt2-table3": {
@@ -89,8 +89,10 @@ def cells(target: str, measure: Measuring):
                 continue
             rows[name][cell] = round(found["values"][score], 4)
             key = name, found["digest"], str(found["switches"])
-            known[key] = known.get(key) or intervals(task, found)
-            spread[name][cell] = known[key][score]
+            if key not in known:
+                known[key] = intervals(task, found)
+            if score in known[key]:
+                spread[name][cell] = known[key][score]
             first = " (the first)" if measure.items.get(task, measure.limit) else ""
             told[task] = f"{len(answered(found)):,} items{first} of {described(task, found['switches'], given)}"
     if not told:
@@ -107,21 +109,14 @@ def answered(found: dict) -> list[dict]:
 
 
 def intervals(task: str, found: dict) -> dict[str, list[float]]:
-    """The 95 % percentile interval of each score, by drawing the items again with replacement."""
+    """The 95 % percentile interval of each score, by drawing the items again with replacement; none for scores of few items."""
     task, good = evaluate.find(task), answered(found)
-    drawn: dict[int, dict] = {}
-
-    def again(name: str, chosen: list[int], draw: int) -> float:
-        if draw not in drawn:  # one draw serves all scores
-            drawn[draw] = task.score([good[i] for i in chosen], found["switches"])
-        return drawn[draw][name]
-
-    out = {}
-    for name in found["values"]:
-        draws = iter(range(DRAWS))
-        low, high = text_scores.bootstrap(len(good), lambda chosen, name=name, draws=draws: again(name, chosen, next(draws)), DRAWS)
-        out[name] = [round(low, 4), round(high, 4)]
-    return out
+    if len(good) < FEW:
+        return {}
+    chance = random.Random(0)
+    drawn = [task.score(chance.choices(good, k=len(good)), found["switches"]) for _ in range(DRAWS)]
+    found = {name: sorted(scores[name] for scores in drawn) for name in found["values"]}
+    return {name: [round(values[int(0.025 * DRAWS)], 4), round(values[int(0.975 * DRAWS)], 4)] for name, values in found.items()}
 
 
 def table1(measure: Measuring):
