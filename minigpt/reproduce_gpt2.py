@@ -65,18 +65,19 @@ class Measuring:
         """What evaluate.run finds for a model, or None if the task's data, or a library of its score, is not here."""
         if task in self.missing:
             return None
+        try:
+            evaluate.find(task).read(self.sources.get(task), 1)
+        except (OSError, ImportError, ValueError) as error:  # out of reach, no library to read it, not in the mirror
+            self.missing[task] = str(error)
+            print(f"{task}: {results.NOT_YET} ({error})", file=sys.stderr)
+            return None
         if name != self._name:
             self._model = None  # make room before the next one is read
             self._model, self._bpe = modern.load(name)
             self._name = name
             self._model.to("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            return evaluate.run(self._model, self._bpe, task, switches, self.sources.get(task), self.items.get(task, self.limit),
-                                self.out, self.progress, name)
-        except (OSError, ImportError) as error:  # data out of reach, a library that is not installed
-            self.missing[task] = str(error)
-            print(f"{task}: {results.NOT_YET} ({error})", file=sys.stderr)
-            return None
+        return evaluate.run(self._model, self._bpe, task, switches, self.sources.get(task), self.items.get(task, self.limit),
+                            self.out, self.progress, name)
 
 
 def cells(target: str, measure: Measuring):
