@@ -7,9 +7,17 @@ import os
 import re
 
 import pytest
+import torch
 from IPython.core.inputtransformer2 import TransformerManager
 
 import dev
+
+
+@pytest.fixture(autouse=True)
+def gradients():
+    """Chapter 11 switches gradients off for its whole kernel; here the kernel is everybody's."""
+    yield
+    torch.set_grad_enabled(True)
 
 
 def output_of(code: str, space: dict) -> str:
