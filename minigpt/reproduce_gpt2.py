@@ -33,12 +33,8 @@ SIZES = tuple(f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gp
 DRAWS, FEW = 100, 20  # of the bootstrap over items; with fewer items than that it says nothing
 # target: {cell: (task, switches, score)}. A table's cell is one of its columns, a figure's one of its curves.
 CELLS = {
-    "gpt2-table3": {
-        "LAMBADA (ppl)": ("lambada", {}, "perplexity"), "LAMBADA (acc)": ("lambada", {}, "accuracy"),
-        "CBT-CN (acc)": ("cbt-cn", {}, "accuracy"), "CBT-NE (acc)": ("cbt-ne", {}, "accuracy"),
-        "WikiText2 (ppl)": ("wikitext2", {}, "perplexity"), "PTB (ppl)": ("ptb", {}, "perplexity"),
-        "enwik8 (bpb)": ("enwik8", {}, "bits"), "text8 (bpc)": ("text8", {}, "bits"),
-        "WikiText103 (ppl)": ("wikitext103", {}, "perplexity"), "1BW (ppl)": ("1bw", {}, "perplexity")},
+    "gpt2-table3": {column: (task.name, {}, score) for column in paper.get("gpt2-table3").columns
+                    for task in evaluate.TASKS.values() for score, cell in task.cells.items() if cell == ("gpt2-table3", column)},
     "gpt2-fig1": {
         "CoQA, F1": ("coqa", {}, "F1"), "WMT-14 Fr-En, BLEU": ("translation-fr-en", {}, "BLEU"),
         "CNN/DM, mean ROUGE": ("summaries", {}, "R-AVG"), "Natural Questions, acc": ("questions", {}, "exact match")},
@@ -82,7 +78,7 @@ class Measuring:
 
 def cells(target: str, measure: Measuring):
     """Every cell of CELLS for every model: (values, protocol, summary)."""
-    rows, spread, told, known = {}, {}, {}, {}
+    rows, spread, counts, told, known = {}, {}, {}, {}, {}
     for name in measure.models:
         rows[name], spread[name] = {}, {}
         for cell, (task, given, score) in CELLS[target].items():
@@ -94,13 +90,16 @@ def cells(target: str, measure: Measuring):
                 known[key] = intervals(task, found)
             if score in known[key]:
                 spread[name][cell] = known[key][score]
-            first = " (the first)" if measure.items.get(task, measure.limit) else ""
-            told[task] = f"{len(answered(found)):,} items{first} of {described(task, found['switches'], given)}"
+            counts[cell] = len(answered(found))
+            limit = measure.items.get(task, measure.limit)
+            part = f", from the first {limit:,} of the data" if limit else ""
+            told[task] = f"{counts[cell]:,} items{part}, of {described(task, found['switches'], given)}"
     if not told:
         raise ValueError(f"{target}: no data for any of its cells; " + "; ".join(measure.missing.values()))
-    values = {"rows": rows, "interval": spread} | ({"missing": measure.missing} if measure.missing else {})
-    short = {name: {cell: value for cell, value in row.items() if ", R-" not in cell or cell.endswith("R-AVG")}
-             for name, row in rows.items()}
+    values = {"rows": rows, "interval": spread, "items": counts} | ({"missing": measure.missing} if measure.missing else {})
+    # A score without its number of items would pass for one of the whole set.
+    short = {name: {f"{cell} (n = {counts[cell]:,})": value for cell, value in row.items()
+                    if ", R-" not in cell or cell.endswith("R-AVG")} for name, row in rows.items()}
     return values, "; ".join(told.values()), summary(short)
 
 
@@ -230,9 +229,7 @@ def command(options) -> None:
     limit = options.limit or (20 if options.quick else None)
     measure = Measuring(models, sources, limit, items, options.out or "runs/evaluate", not options.quiet)
     values, chosen, told = TARGETS[target](measure)
-    shown_rows = {name: {key: value for key, value in of.items() if key != "answers"} if isinstance(of, dict) else of
-                  for name, of in values.get("rows", values).items()}
-    print(beside(target, shown_rows), end="\n\n")
+    print(beside(target, values.get("rows", values)), end="\n\n")
     print(f"ours: {told}\nprotocol: {chosen}")
     if not options.quick:
         label = options.label or ("paper" if target == "gpt2-table2" else options.scale)
@@ -261,7 +258,8 @@ def beside(target: str, rows: dict) -> results.Table:
         rows = {f"{cell.rsplit(', ', 1)[0]} ({name})": {part.rsplit(", ", 1)[1]: of[name] for part, of in rows.items()
                                                         if name in of and part.startswith(cell.rsplit(", ", 1)[0])}
                 for cell, of in rows.items() for name in of}
-    return results.beside(entry, {row: of for row, of in rows.items() if isinstance(of, dict)})
+    return results.beside(entry, {row: {name: value for name, value in of.items() if not isinstance(value, list)}
+                                  for row, of in rows.items() if isinstance(of, dict)})
 
 
 def tasks(target: str) -> list[str]:

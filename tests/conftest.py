@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minigpt import BPE, world
+from minigpt import BPE, GPT, world
 
 
 def folder(variable: str) -> Path:
@@ -40,3 +40,15 @@ def stories() -> list[str]:
 def trained(stories) -> BPE:
     """A small byte-level vocabulary, trained on `stories`."""
     return BPE.train(stories, 600)
+
+
+@pytest.fixture(scope="module")
+def gpt() -> GPT:
+    """The shipped model."""
+    return GPT.from_pretrained("world").eval()
+
+
+@pytest.fixture(scope="module")
+def bpe() -> BPE:
+    """The shipped model's vocabulary."""
+    return BPE.load("world")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import BPE, GPT, GPTConfig, data, world
+from minigpt import GPT, GPTConfig, data, world
 from minigpt import memorisation as m
 from minigpt import overlap as o
 
@@ -18,11 +18,6 @@ def tiny(monkeypatch):
                         "SHAPES": {32: 1, 64: 1, 128: 1}, "STORIES": 4_000, "COUNTS": (0, 2),
                         "EACH": 1, "SEEDS": (0,), "DRAWS": 2, "WORLD_BYTES": 40_000, "TEXTS": 6, "WRITTEN": 40}.items():
         monkeypatch.setattr(m, name, value)
-
-
-@pytest.fixture(scope="module")
-def bpe():
-    return BPE.load("world")
 
 
 def test_the_floor_is_the_entropy_of_these_stories(tiny, bpe):

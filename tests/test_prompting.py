@@ -8,21 +8,11 @@ import zipfile
 import pytest
 import torch
 
-from minigpt import BPE, GPT, paper, prompting, protocol, zeroshot
+from minigpt import paper, prompting, protocol, zeroshot
 from minigpt.prompting import TASKS
 
 coqa, summaries, questions = TASKS["coqa"], TASKS["summaries"], TASKS["questions"]
 english, french = TASKS["translation-en-fr"], TASKS["translation-fr-en"]
-
-
-@pytest.fixture(scope="module")
-def gpt():
-    return GPT.from_pretrained("world").eval()
-
-
-@pytest.fixture(scope="module")
-def bpe():
-    return BPE.load("world")
 
 
 @pytest.fixture

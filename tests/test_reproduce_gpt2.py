@@ -67,10 +67,11 @@ def test_a_table_with_some_of_its_data(lambada, tmp_path, records, capsys):
     assert set(row) == {"LAMBADA (ppl)", "LAMBADA (acc)"} and row["LAMBADA (ppl)"] > 1
     assert record.values["interval"] == {"world": {}}  # three items: nothing to say
     assert "cbt-cn: not yet measured" in printed.err and "cbt-cn" in record.values["missing"]
-    assert "35.13" in printed.out and "3 items of lambada: target = last word, filter = stop words" in record.protocol
+    assert "35.13" in printed.out and "3 items, of lambada: target = last word, filter = stop words" in record.protocol
     assert "runs" not in record.command and str(tmp_path) not in json.dumps(record.__dict__)
     assert "minigpt.cloze" in record.depends and not record.stale
-    assert "mine: world: LAMBADA" in str(results.scoreboard())
+    assert record.values["items"] == {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3}
+    assert "mine: world: LAMBADA (ppl) (n = 3)" in str(results.scoreboard())
     # what was measured is found again: the same numbers, and no row more
     before = {path: path.read_bytes() for path in (tmp_path / "runs").glob("*.jsonl")}
     assert before and main(words) == 0
@@ -91,7 +92,7 @@ def test_quick_takes_few_items_and_keeps_no_record(lambada, tmp_path, capsys):
     lambada.write_text(lines, encoding="utf-8")
     assert main(["reproduce", "gpt2-table3", "--quick", "--model", "world", "--data", f"lambada={lambada}", "--out",
                  str(tmp_path / "runs"), "--quiet"]) == 0
-    assert "20 items (the first) of lambada" in capsys.readouterr().out and not results.names()
+    assert "20 items, from the first 20 of the data, of lambada" in capsys.readouterr().out and not results.names()
 
 
 def test_the_interval_comes_from_the_items(lambada, tmp_path):
@@ -108,7 +109,7 @@ def test_one_task_can_have_fewer_items_than_the_others(lambada, tmp_path, capsys
     words = ["reproduce", "gpt2-table3", "--model", "world", "--data", f"lambada={lambada}", "--out", str(tmp_path), "--quiet"]
     assert main([*words, "--items", "lambada=2"]) == 0
     record = results.load("gpt2-table3-laptop")
-    assert "2 items (the first) of lambada" in record.protocol and record.command.endswith("--items lambada=2")
+    assert "2 items, from the first 2 of the data, of lambada" in record.protocol and record.command.endswith("--items lambada=2")
     assert main([*words, "--items", "lambada=two"]) == 2
     assert capsys.readouterr().err.endswith("error: --items takes TASK=N, not 'lambada=two'\n")
 

@@ -7,18 +7,13 @@ import re
 import pytest
 import torch
 
-from minigpt import BPE, GPT, viz_prompt
+from minigpt import BPE, viz_prompt
 from tests.browser import launch
 
 HOSTILE = ["</script><script>hacked()</script>", "<img src=x onerror=hacked()>", "<!--", "&lt;", "\u2028", "'\"`${1}", "\ud800", ""]
 GROUPS = {"a summary": {"none": {"prompt": "A story.", "writes": " Then", "next": [[" The", 0.5], ["\n", 0.25]]},
                         "TL;DR:": {"prompt": "A story.\nTL;DR:", "writes": " short", "next": [[" Short", 0.75]]}},
           "words": {text: {"prompt": f"{text} , x", "writes": text, "next": [[text, 0.5], ["b", 0.125]]} for text in HOSTILE}}
-
-
-@pytest.fixture(scope="module")
-def gpt():
-    return GPT.from_pretrained("world").eval()
 
 
 def test_look_tells_what_the_model_expects(gpt):

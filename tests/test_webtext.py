@@ -34,11 +34,6 @@ def extra():
 
 
 @pytest.fixture(scope="module")
-def bpe():
-    return BPE.load("world")
-
-
-@pytest.fixture(scope="module")
 def made(tmp_path_factory, bpe):
     """An uninterrupted run over N pages: its folder."""
     out = tmp_path_factory.mktemp("web") / "run"

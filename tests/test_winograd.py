@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minigpt import BPE, GPT, protocol, winograd
+from minigpt import protocol, winograd
 from minigpt.winograd import LM_EVAL, TASK
 
 # (before, pronoun, after, options, correct answer as files spell it): what the collection holds, in schemas of our own
@@ -44,16 +44,6 @@ def collection(tmp_path):
     path = tmp_path / "WSCollection.xml"
     path.write_text(xml(SCHEMAS), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def gpt():
-    return GPT.from_pretrained("world").eval()
-
-
-@pytest.fixture(scope="module")
-def bpe():
-    return BPE.load("world")
 
 
 def test_the_collection_is_read_and_candidates_take_the_pronouns_place(collection):
