@@ -22,6 +22,7 @@ from minigpt.protocol import LeftOut, Task
 
 TASKS: dict[str, Task] = language_modelling.TASKS | prompting.TASKS
 CHUNK = 64  # items measured between two writes
+MEASURING = ("minigpt.zeroshot", "minigpt.scoring", "minigpt.detokenise", "minigpt.generate")  # what the tasks measure with
 SAMPLE = 4096  # numbers of each tensor that the digest of a model looks at
 
 
@@ -102,7 +103,7 @@ def digest(model, bpe, task: Task, switches: dict, dumped: list[str]) -> str:
     text = " ".join(dumped[:20])[:20_000]
     matter = {name: value for name, value in switches.items() if name not in task.scored}
     measured_by = getattr(task.measure, "func", task.measure).__module__
-    code = [results.source_digest(module) for module in (measured_by, "minigpt.scoring")]
+    code = [results.source_digest(module) for module in (measured_by, *MEASURING)]
     vocabulary = [bpe.vocab_size, bpe.encode(text)]
     window = getattr(getattr(model, "config", None), "n_positions", None)
     found.update(json.dumps([task.name, matter, code, vocabulary, window], sort_keys=True).encode())

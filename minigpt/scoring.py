@@ -1,16 +1,20 @@
 """The log-probability of the last tokens of many sequences, and of long texts through a sliding window.
 
-What all of GPT-2's zero-shot scores are made of. Sequences of about equal length go through the model together, and the softmax,
-which for a large vocabulary costs as much as several blocks, is computed only where a token is scored.
+What all of GPT-2's zero-shot scores are made of. Sequences of about equal length go through the model together, a context that
+several choices share is read once, and the softmax, which for a large vocabulary costs as much as several blocks, is computed only
+where a token is scored.
 """
 
 from collections.abc import Callable, Sequence
+from os.path import commonprefix
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from minigpt import zeroshot
+from minigpt.generate import Decoder
+from minigpt.model import LanguageModel
 
 POSITIONS_AT_ONCE = 512  # rows of logits held at a time: 100 MB for a vocabulary of 50,000
 
@@ -25,30 +29,54 @@ def tails(model, sequences: Sequence[Sequence[int]], sizes: Sequence[int], batch
           judge: Callable[[Tensor, Tensor], Tensor] = log_probs) -> list[np.ndarray]:
     """What `judge` says of the last `size` tokens of each sequence, given all before: float32 arrays (size, columns of judge).
 
-    judge: (float32 logits (n, vocab_size), targets (n,)) -> (n, k). Any model that gives logits for a batch of ids will do.
+    judge: (float32 logits (n, vocab_size), targets (n,)) -> (n, k). Any model that gives logits for a batch of ids will do. Where
+    neighbours have the same context, as the choices of a question do, one of the book's models reads it once, into its cache.
     Raises ValueError for a size that leaves no token to predict from, and for more tokens than the model's window holds (the
     last token of a sequence is only predicted, so a sequence may be one longer than the window).
     """
-    window = _window(model)
+    window = zeroshot._window(model)
     for number, (ids, size) in enumerate(zip(sequences, sizes, strict=True)):
         if not 1 <= size < len(ids):
             raise ValueError(f"sequence {number}: {size} of its {len(ids)} tokens cannot be scored: the first is given")
         if window is not None and len(ids) > window + 1:
             raise ValueError(f"sequence {number} has {len(ids)} tokens; the window of {window} scores {window + 1} at most")
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-    found: list = [None] * len(sequences)
     was_training = getattr(model, "training", False)
+    caches = isinstance(model, LanguageModel) and Decoder(model, 1).store is not None
+    together = shared(sequences, sizes, batch_size) if caches else []
+    alone = set(range(len(sequences))).difference(*(members for members, _ in together))
+    order = sorted(alone, key=lambda i: len(sequences[i]))
+    together += [(members, 0) for members in zeroshot._batches(order, sequences, batch_size)]
+    found: list = [None] * len(sequences)
     if was_training:
         model.eval()
     try:
-        for chosen in zeroshot._batches(order, sequences, batch_size):
-            rows = _judge_batch(model, [sequences[i] for i in chosen], [sizes[i] for i in chosen], judge)
+        for chosen, given in together:
+            rows = _judge_batch(model, [sequences[i] for i in chosen], [sizes[i] for i in chosen], judge, given)
             for i, row in zip(chosen, rows, strict=True):
                 found[i] = row
     finally:
         if was_training:
             model.train()
     return found
+
+
+def shared(sequences: Sequence[Sequence[int]], sizes: Sequence[int], batch_size: int) -> list[tuple[list[int], int]]:
+    """Neighbours that begin alike, batch_size at most: (their numbers, how many first tokens they share, none of them scored).
+
+    Only those that save a third of the work: smaller groups fill the processor worse.
+    """
+    groups: list[tuple[list[int], int]] = []
+    for i, (ids, size) in enumerate(zip(sequences, sizes, strict=True)):
+        unscored = list(ids[:len(ids) - size - 1])  # without the context's last token, which predicts the first that is scored
+        if groups and len(groups[-1][0]) < batch_size:
+            members, given = groups[-1]
+            common = len(commonprefix([unscored, list(sequences[members[0]][:given])]))
+            if 2 * common > given:
+                groups[-1] = (members + [i], common)
+                continue
+        groups.append(([i], len(unscored)))
+    return [(members, given) for members, given in groups
+            if 3 * given * (len(members) - 1) > sum(len(sequences[i]) for i in members)]
 
 
 def windows(n_tokens: int, context: int | None, stride: int | None) -> list[tuple[int, int, int]]:
@@ -91,7 +119,7 @@ def rolling(model, sequences: Sequence[Sequence[int]], context: int | None = Non
 
 def fitting(model, context: int | None) -> int | None:
     """The context to use: the model's window for None (None again if it has no limit)."""
-    window = _window(model)
+    window = zeroshot._window(model)
     if context is not None and window is not None and context > window:
         raise ValueError(f"a context of {context} tokens does not fit this model's window of {window}")
     return window if context is None else context
@@ -102,7 +130,7 @@ def cropped(model, context: Sequence[int], continuation: Sequence[int]) -> list[
 
     Raises ValueError for a continuation without tokens, one that the window does not hold, and a context without tokens.
     """
-    window = _window(model)
+    window = zeroshot._window(model)
     if not len(continuation):
         raise ValueError("the continuation is empty: there is nothing to score")
     if not len(context):
@@ -113,13 +141,15 @@ def cropped(model, context: Sequence[int], continuation: Sequence[int]) -> list[
     return whole[-(window + 1):] if window else whole
 
 
-def _window(model) -> int | None:
-    return getattr(getattr(model, "config", None), "n_positions", None)
-
-
-def _judge_batch(model, batch, sizes, judge) -> list[np.ndarray]:
-    longest = max(map(len, batch)) - 1
+def _judge_batch(model, batch, sizes, judge, given: int = 0) -> list[np.ndarray]:
+    """`given`: so many first tokens are the same in the whole batch; they are read once."""
     device = next((p.device for p in model.parameters()), None) if hasattr(model, "parameters") else None
+    cache, context, batch = None, batch[0][:given], [row[given:] for row in batch]
+    longest = max(map(len, batch)) - 1
+    if given:
+        cache = Decoder(model, 1).store
+        model.hidden(torch.tensor([context], device=device), cache)
+        cache.layers = [kv[:, :, :, :given + longest].repeat(1, len(batch), 1, 1, 1) for kv in cache.layers]
     # Padding stands on the right, where a model that looks to the left never sees it.
     ids = torch.tensor([[*row[:-1], *[0] * (longest + 1 - len(row))] for row in batch], dtype=torch.int64, device=device)
     places = [r * longest + len(row) - 1 - size + k for r, (row, size) in enumerate(zip(batch, sizes, strict=True))
@@ -127,7 +157,7 @@ def _judge_batch(model, batch, sizes, judge) -> list[np.ndarray]:
     places = torch.tensor(places, device=device)
     targets = torch.tensor([i for row, size in zip(batch, sizes, strict=True) for i in row[len(row) - size:]], device=device)
     split = hasattr(model, "hidden") and hasattr(model, "lm_head")
-    out = model.hidden(ids) if split else model(ids)
+    out = model.hidden(ids, cache) if given else model.hidden(ids) if split else model(ids)
     states = getattr(out, "logits", out).flatten(0, 1)  # transformers' models wrap their logits
     parts = []
     for begin in range(0, len(places), POSITIONS_AT_ONCE):

@@ -98,6 +98,34 @@ def test_tails_equal_whole_sequences_in_batches(laptop):
         np.testing.assert_allclose(row[:, 0], naive(laptop[0], ids, 128)[-size:], atol=5e-4)
 
 
+def test_a_shared_context_is_read_once_and_scored_as_if_each_were_alone(laptop, monkeypatch):
+    model, _ = laptop
+    draw = np.random.default_rng(5)
+    contexts = [draw.integers(0, 4000, n).tolist() for n in (100, 60)]
+    choices = [[draw.integers(0, 4000, size).tolist() for size in (1, 4, 28, 2, 1)] for _ in contexts]
+    sequences = [context + choice for context, given in zip(contexts, choices, strict=True) for choice in given]
+    sizes = [len(choice) for given in choices for choice in given]
+    sequences.insert(2, list(range(50)))  # breaks the first five into two and three
+    sizes.insert(2, 3)
+    assert scoring.shared(sequences, sizes, 16) == [([0, 1], 99), ([3, 4, 5], 99), ([6, 7, 8, 9, 10], 59)]
+    alone = [scoring.tails(model, [ids], [size])[0] for ids, size in zip(sequences, sizes, strict=True)]
+    read = []
+    hidden = type(model).hidden
+    monkeypatch.setattr(type(model), "hidden", lambda self, ids, *rest: read.append(ids.numel()) or hidden(self, ids, *rest))
+    for row, expected in zip(scoring.tails(model, sequences, sizes), alone, strict=True):
+        np.testing.assert_allclose(row, expected, atol=2e-5)
+    assert sum(read) == (99 + 2 * 4) + (99 + 3 * 28) + (59 + 5 * 28) + 49  # padding to the longest choice included
+
+
+def test_what_is_scored_is_never_shared_and_groups_are_no_larger_than_a_batch():
+    ids = list(range(40))
+    assert scoring.shared([ids, ids, ids], [1, 30, 5], 16) == []  # nine tokens in common are not worth it
+    assert scoring.shared([ids, ids, ids], [1, 3, 2], 16) == [([0, 1, 2], 36)]
+    assert scoring.shared([ids, ids, ids, [0, *[9] * 30]], [1] * 4, 16) == [([0, 1, 2], 38)]  # the same <|endoftext|> is no context
+    assert scoring.shared([ids] * 5, [1] * 5, 2) == [([0, 1], 38), ([2, 3], 38)]
+    assert scoring.shared([], [], 2) == scoring.shared([ids[:2]] * 9, [1] * 9, 16) == []
+
+
 def test_tails_restore_training_mode_and_score_without_dropout():
     torch.manual_seed(0)
     model = GPT.from_pretrained("world", dropout=0.5).train()
