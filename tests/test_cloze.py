@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from minigpt import cloze, hub, modern, protocol, scoring, world
+from minigpt import cloze, modern, protocol, scoring, world
 from minigpt.protocol import LeftOut
 from minigpt.weights import CHECKPOINTS
-from tests.harness import harness, requests, smollm2_harness
+from tests.harness import harness, requests
 
 PASSAGE = {"text": "“She has a dog.”\n\nThe dog is called Rex, and everybody likes Rex"}
 
@@ -132,18 +132,6 @@ def compare(theirs, model, bpe, items):
     assert ours["perplexity"] == pytest.approx(metrics.perplexity([nats for nats, _ in expected]), rel=1e-3)
     assert 0 < ours["accuracy"] < 100
     return ours
-
-
-@pytest.mark.skipif(not modern.available(), reason=f"SmolLM2-135M-Instruct is not installed ({modern.INSTALL})")
-def test_smollm2_as_the_harness_measures_it(mirror):
-    model, bpe = modern.load(modern.NAME)
-    peer = smollm2_harness(model, modern._installed())
-    items = [item for item in cloze.LAMBADA.read() if len(item["text"]) < 260][:12]
-    compare(peer, model, bpe, items)
-    page = hub.path(*cloze.LAMBADA_SOURCE, repo_type="dataset").read_text(encoding="utf-8")[:600]
-    expected = peer.loglikelihood_rolling(requests("loglikelihood_rolling", [(page,)]), disable_tqdm=True)
-    ours = scoring.rolling(model, [[bpe.eos_id, *bpe.encode(page)]])[0].sum()
-    assert ours == pytest.approx(expected[0], rel=1e-4)
 
 
 def test_lambada_file(tmp_path, mirror):

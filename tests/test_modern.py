@@ -10,10 +10,11 @@ import random
 import pytest
 import torch
 import transformers
-from tokenizers import pre_tokenizers
 
-from minigpt import BPE, GPT, hub, modern
+from minigpt import BPE, GPT, cloze, hub, modern, scoring
 from minigpt.bpe_core import byte_symbols
+from tests.harness import requests, smollm2_harness
+from tests.test_cloze import compare
 
 gguf = pytest.importorskip("gguf")
 transformers.logging.set_verbosity_error()
@@ -207,13 +208,43 @@ def test_smollm2_reads_english(smollm2):
         assert model.loss(ids[:, :-1], ids[:, 1:]) < 3  # a single matrix in a wrong place, and it would be near 11
 
 
-def test_smollm2s_words_equal_transformers(smollm2):
+@pytest.fixture(scope="module")
+def peer(smollm2):
+    """lm-evaluation-harness with the same file as transformers reads it."""
+    return smollm2_harness()
+
+
+def test_smollm2s_logits_equal_transformers(smollm2, peer):
+    model, bpe = smollm2
+    text = bpe.encode("The quick brown fox, 1234, jumped over the lazy dog's back.\n\n“Où est-il?” asked\tnobody at all. " * 3)
+    ids = torch.tensor([text[:90], text[5:95]])
+    with torch.inference_mode():
+        expected, cache = peer.model(ids).logits, model.new_cache(2)
+        assert expected.abs().max() > 10  # so that the tolerance means something
+        torch.testing.assert_close(model(ids), expected, atol=2e-4, rtol=0)
+        parts = [model(part, cache) for part in ids.split([40, 1, 49], dim=1)]
+    torch.testing.assert_close(torch.cat(parts, 1), expected, atol=2e-4, rtol=0)
+
+
+def test_smollm2s_scores_equal_the_harness(smollm2, peer, mirror):
+    model, bpe = smollm2
+    compare(peer, model, bpe, [item for item in cloze.LAMBADA.read() if len(item["text"]) < 260][:12])
+    page = hub.path(*cloze.LAMBADA_SOURCE, repo_type="dataset").read_text(encoding="utf-8")[:600]
+    expected = peer.loglikelihood_rolling(requests("loglikelihood_rolling", [(page,)]), disable_tqdm=True)
+    ours = scoring.rolling(model, [[bpe.eos_id, *bpe.encode(page)]])[0].sum()
+    assert ours == pytest.approx(expected[0], rel=1e-4)
+    context = " ".join(["Once upon a time there was a small town by the sea, with a"] * 4)
+    choices = [" dog", " church tower", " king", " boat, too"]
+    expected = peer.loglikelihood(requests("loglikelihood", [(context, choice) for choice in choices]), disable_tqdm=True)
+    sequences, sizes = [bpe.encode(context + choice) for choice in choices], [len(bpe.encode(choice)) for choice in choices]
+    assert scoring.shared(sequences, sizes, 16)  # the context is read once
+    rows = scoring.tails(model, sequences, sizes)
+    assert [row.sum() for row in rows] == pytest.approx([nats for nats, _ in expected], abs=2e-3)
+
+
+def test_smollm2s_words_equal_transformers(smollm2, peer):
     """transformers (5.x) leaves out the digits' rule when it reads a GGUF; llama.cpp and the original tokeniser have it."""
-    file = modern._installed()
-    theirs = transformers.AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    theirs.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    bpe, rng = smollm2[1], random.Random(0)
+    theirs, bpe, rng = peer.tokenizer, smollm2[1], random.Random(0)
     letters = " \n\t1290½٣'smdvtrelab-.,_<|>éß日👍\U0001F3FD\u200d\u0301\x04"
     texts = HOSTILE + ["".join(rng.choices(letters, k=rng.randrange(40))) for _ in range(1500)]
     for text in texts:

@@ -85,7 +85,7 @@ def main():
         compare("GPT-2's smallest shape, 124M", *modern.load(kept), harness(kept, BATCH_SIZE), words, 32, 2)
     if "smollm2" in sys.argv:
         model, bpe = modern.load(modern.NAME)
-        compare("SmolLM2-135M-Instruct", model, bpe, smollm2_harness(model, modern._installed(), BATCH_SIZE), words, 32, 2)
+        compare("SmolLM2-135M-Instruct", model, bpe, smollm2_harness(BATCH_SIZE), words, 32, 2)
 
 
 if __name__ == "__main__":
