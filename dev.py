@@ -118,11 +118,16 @@ def unrun(path: Path) -> bool:
     return any(c["execution_count"] is None and NOT_RUN not in c["metadata"].get("tags", []) for c in code_cells(path))
 
 
+def jupyter_book(folder: Path, *options) -> None:
+    """Build the site whose sources lie in a folder; warnings are errors."""
+    main = "from jupyter_book.cli.main import main; main()"  # it has no `python -m` form, and its script's path varies
+    must(PYTHON, "-c", main, "build", folder, "-W", "--keep-going", "-q", *options, PYTHONWARNINGS="ignore")
+
+
 def build() -> None:
-    """Execute what is not executed, then build the site; warnings are errors."""
+    """Execute what is not executed, then build the site."""
     execute([path for path in NOTEBOOKS if unrun(path)])
-    jupyter_book = "from jupyter_book.cli.main import main; main()"  # it has no `python -m` form, and its script's path varies
-    must(PYTHON, "-c", jupyter_book, "build", ".", "-W", "--keep-going", "-q", PYTHONWARNINGS="ignore")
+    jupyter_book(ROOT)
     if not (SITE / "index.html").is_file():
         sys.exit(f"the build left no {SITE / 'index.html'}")
 
@@ -171,6 +176,7 @@ def bench(options) -> None:
 def course(options) -> None:
     environment()
     must(PYTHON, "-m", "course", "make")
+    must(PYTHON, "-m", "course", "site")
 
 
 def main() -> None:
@@ -191,7 +197,7 @@ def main() -> None:
     verb.set_defaults(call=lambda o: (environment(), stamp(), execute(o.paths or NOTEBOOKS)))
     verb = verbs.add_parser("stamp", help="write the repository's address into badges and first cells")
     verb.set_defaults(call=lambda o: print("changed:", ", ".join(stamp()) or "nothing"))
-    verb = verbs.add_parser("course", help="the assignments' hand-outs, and their solutions below _build/course")
+    verb = verbs.add_parser("course", help="the assignments' hand-outs; below _build/course their solutions and the students' site")
     verb.set_defaults(call=course)
     verb = verbs.add_parser("clean", help="remove the built site (and with --all the environment)")
     verb.add_argument("--all", action="store_true")

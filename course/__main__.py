@@ -1,4 +1,4 @@
-"""python -m course make | grade: see the package's first lines."""
+"""python -m course make | site | grade: see the package's first lines."""
 
 import argparse
 import sys
@@ -12,6 +12,15 @@ def make(options) -> None:
 
     changed = master.write(options.out)
     print("changed:", ", ".join(path.name for path in changed) or "nothing")
+
+
+def site(options) -> None:
+    from course import edition
+
+    try:
+        print(f"the students' site is at {(edition.build(options.out) / 'index.html').as_uri()}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"course site: {error}")
 
 
 def grade(options) -> None:
@@ -37,6 +46,9 @@ def main() -> None:
     verb = verbs.add_parser("make", help="hand-outs beside the masters, reference solutions below --out")
     verb.add_argument("--out", type=Path, default=dev.ROOT / "_build" / "course")
     verb.set_defaults(call=make)
+    verb = verbs.add_parser("site", help="the students' edition of the site, without any solution, as --out/site")
+    verb.add_argument("--out", type=Path, default=dev.ROOT / "_build" / "course")
+    verb.set_defaults(call=site)
     verb = verbs.add_parser("grade", help="mark a folder of submissions; the same command again goes on where a stopped one stood")
     verb.add_argument("folder", type=Path)
     verb.add_argument("--out", type=Path, required=True, help="where results, scores.csv, feedback/ and gradescope/ go")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from course import wire
 from course.keeper import Keeper
-from course.master import ANSWER, Master, Problem
+from course.master import ANSWER, LEFT_OUT, Master, Problem
 
 MAX_LENT = 1 << 15  # characters of the arguments with which a lent function may be called
 MAX_ASKS = 20_000
@@ -283,7 +283,7 @@ def read(path: Path, most: int = 20 << 20) -> tuple[list[str], dict[str, str], s
         if kind == "markdown" and source.lstrip().startswith(start):
             number, _, answer = source.lstrip().removeprefix(start).partition(close)
             answers[number.strip()[:20]] = answer.strip()[:20_000]
-    code = [source for kind, source in cells if kind == "code" and not source.lstrip().startswith("# Check of problem")]
+    code = [source for kind, source in cells if kind == "code" and not source.lstrip().startswith(LEFT_OUT)]
     return [source for source in code if source.strip()], answers, name
 
 

@@ -9,6 +9,7 @@ A master is a Python file in the percent format (`# %%` starts a cell), so that 
     # %% tags=["hidden"]        cases_1_1(rng): parts of [title, points, calls], drawn from the instructor's secret seed
     # %% [markdown] question="1.7" title="Why bytes" points=5 minutes=10
     a written question, followed by a cell with tags=["rubric"]: what a good answer says
+    # %% tags=["finale"]        what the student's own functions can do now: a picture, a text; the grader leaves it out
 
 Every other cell goes to student and solution alike.
 """
@@ -28,6 +29,8 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 MARKER = re.compile(r"^# %%(?: \[(markdown)\])?(.*)$")
 REGION = re.compile(rf"^([ \t]*){BEGIN}\n(.*?)^[ \t]*{END}\n?", re.MULTILINE | re.DOTALL)
 CHECK_LINE = "# Check of problem {id}: run it as it is. The grader brings its own copy, so changing this one changes no mark."
+FINALE_LINE = "# Yours to run, when the checks above are content: no points, and the grader leaves this cell out."
+LEFT_OUT = ("# Check of problem", "# Yours to run,")  # how a cell begins that the grader does not run
 ANSWER = "**Answer {id}:**"
 
 
@@ -177,6 +180,8 @@ class Master:
                 tags = ["problem"]
             elif role == "check":
                 source, tags = CHECK_LINE.format(id=number) + "\n" + source, ["check"]
+            elif role == "finale":
+                source, tags = FINALE_LINE + "\n" + source, ["finale"]
             elif role == "hidden" or (role == "rubric" and not solved):
                 if role == "rubric":
                     cells.append(as_cell("markdown", ANSWER.format(id=number) + "\n", ["answer"], len(cells)))

@@ -17,7 +17,7 @@ if not sys.platform.startswith("linux"):
     pytest.skip("the grader's limits rest on Linux", allow_module_level=True)
 
 from course import batch
-from course.master import FOLDER, Master
+from course.master import FOLDER, LEFT_OUT, Master
 
 MASTER = Master(FOLDER / "01-bpe.py")
 MISTAKES = json.loads((dev.ROOT / "tests" / "mistakes" / "course-01.json").read_text(encoding="utf-8"))
@@ -163,6 +163,12 @@ def test_a_hostile_cell_costs_what_it_defines(name, graded):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_hostile_function_costs_its_problem(name, graded):
     assert graded[0][name]["score"] == FUNCTIONS[name][2] and not graded[0][name].get("failed")
+
+
+def test_the_grader_runs_neither_the_checks_nor_what_is_only_to_look_at(tmp_path):
+    shown = [f"{line} and more\n1 / 0" for line in LEFT_OUT]
+    (tmp_path / "a.ipynb").write_text(notebook(["x = 1", *shown]), encoding="utf-8")
+    assert batch.examine.read(tmp_path / "a.ipynb")[0] == ["x = 1"]
 
 
 def test_what_is_no_notebook_gets_nothing_and_a_reason(graded):

@@ -10,7 +10,7 @@ import pytest
 
 import dev
 from course import master as course_master
-from course.master import FOLDER, Master, as_text, handouts, masters
+from course.master import FOLDER, LEFT_OUT, Master, as_text, handouts, masters
 
 MASTERS = masters()
 EACH = pytest.mark.parametrize("master", MASTERS, ids=lambda m: m.name)
@@ -30,6 +30,8 @@ print("Problem 9.1:", "correct" if one(5) == 1 else "not attempted yet")
 # %% tags=["hidden"]
 def cases_9_1(rng):
     return [("all", 4, [("one", rng.randrange(99)) for _ in range(3)])]
+# %% tags=["finale"]
+print("one", one(2))
 # %% [markdown] question="9.2" title="Why" points=1
 # Why one?
 # %% [markdown] tags=["rubric"]
@@ -121,6 +123,10 @@ def test_the_generator_on_a_master_of_one_problem(tmp_path):
     assert "secret_line" not in student and "sun" not in student and "cases_9_1" not in student and "**Answer 9.2:**" in student
     assert "secret_line" in solved and "sun" in solved and "cases_9_1" not in solved and "SOLUTION" not in solved
     assert master.reference()["one"](7) == 1
+    for book in (master.student(), master.solved()):
+        code = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+        assert 'print("one", one(2))' in code[-1]
+        assert [text.startswith(LEFT_OUT) for text in code] == [False, False, True, True], "the grader runs no check and no finale"
     assert dev.FIRST_CELL.format(address=dev.address()).splitlines()[-1] in student.replace('\\"', '"')
 
 
