@@ -1,6 +1,7 @@
 """Tasks and their switches: what is chosen, what is refused, and what becomes of malformed data."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,11 @@ def test_choose_fills_in_the_defaults():
     assert protocol.choose(TASK, {"context": "512", "filter": "none"}) == {"filter": "none", "context": 512}
     assert protocol.choose(TASK, {"context": 3})["context"] == 3
     assert TASK.cell == ("gpt2-table3", "LAMBADA (acc)")
+    numbers = replace(TASK, metrics=("accuracy", "perplexity"), switches={"schemas": (273, "all")},
+                      cells={"accuracy": ("a", "first"), "perplexity": ("a", "second")})
+    chosen = protocol.choose(numbers, {"schemas": "273"})["schemas"]
+    assert chosen == 273 and isinstance(chosen, int)  # the value as the task knows it, not as it was typed
+    assert numbers.cell == ("a", "first") and replace(numbers, metrics=("nats",)).cell is None
 
 
 @pytest.mark.parametrize("given, says", [
@@ -24,6 +30,7 @@ def test_choose_fills_in_the_defaults():
     ({"filter": "512"}, "filter cannot be '512'"), ({"context": "0"}, "window | a whole number"),
     ({"context": "-3"}, "cannot be '-3'"),
     ({"context": True}, "cannot be True"), ({"context": "²"}, "cannot be '²'"), ({"context": "1.5"}, "cannot be"),
+    ({"context": str(int)}, "cannot be \"<class 'int'>\""),
 ])
 def test_unknown_switches_and_values_are_one_line(given, says):
     with pytest.raises(ValueError) as error:
@@ -57,6 +64,10 @@ def test_json_lines_are_numbered_and_counted(tmp_path):
     assert messages[0].startswith("items.jsonl, line 3: it is not valid JSON") and messages[0].endswith("left out")
     assert len(messages) == protocol.REPORTED + 1 and messages[-1] == "items.jsonl: 12 more lines were left out"
     assert protocol.json_lines(path, lambda row: {"n": row["n"]}, limit=1) == [{"n": 1}]
+    path.write_text('{"m": 1}\n{"n": null}\n{"n": 3}\n', encoding="utf-8")
+    with pytest.warns(LeftOut) as told:
+        assert protocol.json_lines(path, lambda row: {"n": row["n"] + 1}) == [{"n": 4}]
+    assert [str(warning.message).split(": ", 1)[1][:13] for warning in told] == ["it has no 'n'", "unsupported o"]
 
 
 def test_files_that_cannot_be_read(tmp_path):

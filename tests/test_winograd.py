@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from minigpt import protocol, winograd
+from minigpt import protocol, winograd, world
 from minigpt.winograd import LM_EVAL, TASK
 
 # (before, pronoun, after, options, correct answer as files spell it): what the collection holds, in schemas of our own
@@ -52,10 +52,22 @@ def test_the_collection_is_read_and_candidates_take_the_pronouns_place(collectio
     assert [item["gold"] for item in items] == [0, 1, 0, 0, 1, 0, 1] and len(winograd.read(collection, 2)) == 2
     assert winograd.forms(items[0], "raw")[0][1] == "The jar would not go into the box because The box"
     assert winograd.forms(items[2], "raw")[0][0] == "A boy pushed the girl, and A boy"
+    for pronoun in ("my", "his", "her", "our", "their", "Her"):
+        assert winograd.forms(items[2] | {"pronoun": pronoun})[0][1].endswith(("the girl's", "The girl's")), pronoun
+    for pronoun in ("he", "they", "hers"):
+        assert not any("'s" in text for text in winograd.forms(items[2] | {"pronoun": pronoun})[0]), pronoun
+
+
+def test_the_quotation_of_the_pronouns_place_may_stand_first(tmp_path):
+    """The collection repeats the clause with the pronoun as a <quote>; what is asked is the <text>."""
+    path = tmp_path / "WSCollection.xml"
+    made = xml(SCHEMAS[:1]).replace("<schema>", "<schema><quote><txt1>no</txt1><pron>x</pron><txt2>no</txt2></quote>")
+    path.write_text(made, encoding="utf-8")
+    assert [winograd.forms(item) for item in winograd.read(path)] == ADAPTED[:1]
 
 
 def test_the_partial_form_gives_the_same_text(collection, tmp_path):
-    rows = [{"context_options": contexts, "continuation": rest.strip(), "gold": "AB".index(schema[4].strip()[0])}
+    rows = [{"context_options": contexts, "continuation": f"{rest} ", "gold": "AB".index(schema[4].strip()[0])}
             for (contexts, rest), schema in zip(ADAPTED, SCHEMAS, strict=True)]
     path = tmp_path / "partial.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
@@ -82,6 +94,8 @@ def test_sums_are_those_of_the_tokens_one_by_one(gpt, bpe, collection):
         assert row["partial"][0] == pytest.approx(plain(gpt, ids, len(ids) - len(tail)), abs=1e-3)
         assert row["full"][0] == pytest.approx(plain(gpt, ids, 1), abs=1e-3)
         assert row["tokens"] == [len(tail)] * 2 and row["full tokens"][0] == len(ids) - 1
+    measured = {name: value for name, value in protocol.choose(TASK).items() if name not in TASK.scored}
+    assert len(measured) == 3 and winograd.measure(gpt, bpe, [item], measured)  # what only the score looks at is not needed
 
 
 def test_each_way_of_scoring_can_decide_otherwise():
@@ -89,12 +103,18 @@ def test_each_way_of_scoring_can_decide_otherwise():
     scores = {(scoring, mean): winograd.score(rows, {"scoring": scoring, "normalise": mean})["accuracy"]
               for scoring in ("partial", "full") for mean in ("none", "mean")}
     assert scores == {("partial", "none"): 100, ("partial", "mean"): 0, ("full", "none"): 0, ("full", "mean"): 100}
+    tie = {"partial": [-1.0, -1.0], "tokens": [2, 2]}
+    assert winograd.score([{"gold": 0} | tie, {"gold": 1} | tie, {"gold": 1} | tie, {"gold": 1} | tie],
+                          {"scoring": "partial", "normalise": "none"}) == {"accuracy": 25}  # of two that are alike, the first
     assert winograd.score([], {"scoring": "full", "normalise": "none"}) == {}
 
 
 def test_the_worlds_own_schemas(gpt, bpe):
     items = winograd.read("world", 150)
     switches = protocol.choose(TASK)
+    held_out = world.task("pronoun", "test", n=150)
+    assert [f"{item['before']} it {item['after']}" for item in items] == [row["text"] for row in held_out]
+    assert [item["options"][item["gold"]] for item in items] == [f"the {row['answers'][row['label']]}" for row in held_out]
     accuracy = winograd.score(winograd.measure(gpt, bpe, items, switches), switches)["accuracy"]
     assert len(items) == 150 and accuracy > 60  # chance is 50
 
@@ -119,6 +139,9 @@ def test_bad_files_and_schemas_are_told(tmp_path, gpt, bpe):
     for source in (None, tmp_path / "nowhere.xml"):
         with pytest.raises(FileNotFoundError, match="get it at https://"):
             winograd.read(source)
+    for wrong in ([], ["x"], ["x", "y", "z"]):
+        with pytest.raises(ValueError, match="it needs two options"):
+            winograd._two({"gold": 0, "after": "b"}, wrong)
     lines = [{"context_options": ["a", "b"], "continuation": "c", "gold": 2}, {"continuation": "c", "gold": 0},
              {"context_options": ["a 😀", "b"], "continuation": "c 🎉", "gold": 0}]
     path = tmp_path / "x.jsonl"
@@ -129,6 +152,12 @@ def test_bad_files_and_schemas_are_told(tmp_path, gpt, bpe):
     long = {**items[0], "after": "very " * 200}
     rows = winograd.measure(gpt, bpe, [long, items[0]], protocol.choose(TASK))
     assert "do not fit the model's 128 positions" in rows[0]["left_out"] and math.isfinite(rows[1]["partial"][1])
+    # exactly as many tokens as positions fit; with one more on either side it does not
+    short, item = [len(bpe.encode(text)) for text in ("a the", " c")], {"after": "c", "gold": 0}
+    fits = "a" + " the" * (128 - 1 - sum(short) + 1)
+    for contexts, fit in (([fits, "a"], True), ([fits + " the", "a"], False), (["a", fits + " the"], False)):
+        row, = winograd.measure(gpt, bpe, [item | {"contexts": contexts}], protocol.choose(TASK))
+        assert ("left_out" not in row) == fit and (not fit or row["full tokens"][0] == 127)
 
 
 def test_equal_to_lm_evaluation_harness_on_the_same_weights(gpt, bpe, collection, tmp_path):
