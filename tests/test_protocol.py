@@ -79,6 +79,9 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "empty").write_text("", encoding="utf-8")
     with pytest.raises(ValueError, match="holds nothing that can be used: it is empty"):
         protocol.json_lines(tmp_path / "empty", dict)
+    (tmp_path / "bad").write_text("\n[]\n{\n", encoding="utf-8")
+    with pytest.warns(LeftOut), pytest.raises(ValueError, match=r"can be used \(line 2: it holds a list, not a JSON object\)$"):
+        protocol.json_lines(tmp_path / "bad", dict)
     with pytest.raises(ValueError, match="limit must be at least 1"):
         protocol.keep("x", [], 0)
 

@@ -121,7 +121,7 @@ def test_the_worlds_own_schemas(gpt, bpe):
 
 def test_the_papers_273_are_the_first_of_the_collection():
     items = list(range(283))
-    assert TASK.plan(None, None, items, {"schemas": 273}) == items[:273]
+    assert TASK.plan(None, None, items, {"schemas": 273}) == items[:273] and protocol.choose(TASK)["schemas"] == 273
     assert TASK.plan(None, None, items, {"schemas": "all"}) == items
 
 
