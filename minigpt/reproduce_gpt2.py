@@ -92,8 +92,8 @@ def cells(target: str, measure: Measuring):
                 spread[name][cell] = known[key][score]
             counts[cell] = len(answered(found))
             limit = measure.items.get(task, measure.limit)
-            part = f", from the first {limit:,} of the data" if limit else ""
-            told[task] = f"{counts[cell]:,} items{part}, of {described(task, found['switches'], given)}"
+            part = f" (from the first {limit:,} of the data)" if limit else ""
+            told[task] = f"{counts[cell]:,} items{part} of {described(task, found['switches'], given)}"
     if not told:
         raise ValueError(f"{target}: no data for any of its cells; " + "; ".join(measure.missing.values()))
     values = {"rows": rows, "interval": spread, "items": counts} | ({"missing": measure.missing} if measure.missing else {})
@@ -272,7 +272,7 @@ def modules(target: str) -> set[str]:
     if named := tasks(target):
         measured = {function.__module__.removeprefix("minigpt.") for task in map(evaluate.find, named)
                     for function in (getattr(task.measure, "func", task.measure), getattr(task.score, "func", task.score))}
-        return measured | {"scoring", "zeroshot", "modern", "generate"}
+        return measured | {name.removeprefix("minigpt.") for name in evaluate.MEASURING} | {"modern"}
     trained = {name.removeprefix("minigpt.") for name in memorisation.TRAINING} | {"memorisation"}
     return {"gpt2-table1": {"webtext"}, "gpt2-table2": {"model"}, "gpt2-table6": {"overlap"}, "gpt2-fig4": trained}.get(
         target, trained | {"overlap", "generate"})

@@ -89,7 +89,7 @@ def test_a_table_with_some_of_its_data(lambada, tmp_path, records, capsys):
     assert set(row) == {"LAMBADA (ppl)", "LAMBADA (acc)"} and row["LAMBADA (ppl)"] > 1
     assert record.values["interval"] == {"world": {}}  # three items: nothing to say
     assert "cbt-cn: not yet measured" in printed.err and "cbt-cn" in record.values["missing"]
-    assert "35.13" in printed.out and "3 items, of lambada: target = last word, filter = stop words" in record.protocol
+    assert "35.13" in printed.out and "3 items of lambada: target = last word, filter = stop words" in record.protocol
     assert "runs" not in record.command and str(tmp_path) not in json.dumps(record.__dict__)
     assert "minigpt.cloze" in record.depends and not record.stale
     assert record.values["items"] == {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3}
@@ -120,7 +120,7 @@ def test_every_model_is_asked_what_cannot_be_read_is_told_once_and_what_does_not
                  "--quiet"]) == 0
     told, record = capsys.readouterr(), results.load("gpt2-table3-laptop")
     assert told.err.count("cbt-cn: not yet measured") == told.err.count("cbt-ne: not yet measured (no reader of this file)") == 1
-    assert record.values["items"] == {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3} and "3 items, of lambada" in record.protocol
+    assert record.values["items"] == {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3} and "3 items of lambada" in record.protocol
     assert record.interval.startswith("95 %")
     for name, model in zip(models, (gpt, other), strict=True):
         values = evaluate.run(model, bpe, "lambada", {}, lambada, progress=False)["values"]
@@ -162,7 +162,7 @@ def test_a_figure_has_a_column_for_each_model():
     values, chosen, told = reproduce_gpt2.cells("gpt2-fig3", measure)
     assert values["rows"]["two"] == {"partial scoring, acc": 62.25, "full scoring, acc": 72.25}
     assert told.startswith("one: partial scoring, acc (n = 3) 51.50, full scoring, acc (n = 3) 61.50; two: ")
-    assert chosen.startswith("3 items, of winograd: normalise = none") and "scoring" not in chosen
+    assert chosen.startswith("3 items of winograd: normalise = none") and "scoring" not in chosen
     table = reproduce_gpt2.beside("gpt2-fig3", values["rows"])
     ours = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows if row[1] == "ours"}
     assert {(ours[row]["one"], ours[row]["two"]) for row in ours} == {("51.5", "62.25"), ("61.5", "72.25")}
@@ -272,7 +272,7 @@ def test_quick_takes_few_items_and_keeps_no_record(lambada, tmp_path, capsys):
     lambada.write_text(lines, encoding="utf-8")
     assert main(["reproduce", "gpt2-table3", "--quick", "--model", "world", "--data", f"lambada={lambada}", "--out",
                  str(tmp_path / "runs"), "--quiet"]) == 0
-    assert "20 items, from the first 20 of the data, of lambada" in capsys.readouterr().out and not results.names()
+    assert "20 items (from the first 20 of the data) of lambada" in capsys.readouterr().out and not results.names()
 
 
 def test_the_interval_comes_from_the_items(lambada, tmp_path):
@@ -289,7 +289,7 @@ def test_one_task_can_have_fewer_items_than_the_others(lambada, tmp_path, capsys
     words = ["reproduce", "gpt2-table3", "--model", "world", "--data", f"lambada={lambada}", "--out", str(tmp_path), "--quiet"]
     assert main([*words, "--items", "lambada=2"]) == 0
     record = results.load("gpt2-table3-laptop")
-    assert "2 items, from the first 2 of the data, of lambada" in record.protocol and record.command.endswith("--items lambada=2")
+    assert "2 items (from the first 2 of the data) of lambada" in record.protocol and record.command.endswith("--items lambada=2")
     assert main([*words, "--items", "lambada=two"]) == 2
     assert capsys.readouterr().err.endswith("error: --items takes TASK=N, not 'lambada=two'\n")
 
