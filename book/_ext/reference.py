@@ -10,16 +10,17 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 
 CODE = re.compile(r"``([^`]+)``|`([^`]+)`")
+LEAD = re.compile(r"^\*\*([^*]+)\*\*")  # the first words of a paragraph
 
 
 def prose(text: str) -> str:
-    """A docstring as HTML: paragraphs, `code`, and indented blocks kept as they are."""
+    """A docstring as HTML: paragraphs, `code`, **first words**, and indented blocks kept as they are."""
     out = []
     for block in re.split(r"\n\s*\n", escape(text, quote=False)):
         if re.search(r"^ {2,}\S", block, re.MULTILINE):
             out.append(f'<pre class="doc-block" tabindex="0">{textwrap.dedent(block).rstrip()}</pre>')
         elif block.strip():
-            out.append("<p>" + CODE.sub(lambda m: f"<code>{m[1] or m[2]}</code>", block.strip()) + "</p>")
+            out.append("<p>" + CODE.sub(lambda m: f"<code>{m[1] or m[2]}</code>", LEAD.sub(r"<b>\1</b>", block.strip())) + "</p>")
     return "".join(out)
 
 
