@@ -199,6 +199,8 @@ def test_the_thirty_most_confident_of_many_questions(capsys):
     found = values["one"]
     assert found["most confident, %"] == 40 and found["30th, %"] == 11 and found["questions"] == 41
     assert found["correct, of 30"] == sum(i % 3 == 0 for i in range(10, 40)) and len(found["answers"]) == 30
+    columns = reproduce_gpt2.beside("gpt2-table5", values).columns
+    assert "correct, of 30" in columns and "answers" not in columns  # a list is for the record, not for the table
     assert "answers" not in told and capsys.readouterr().out.count("wrong") == 20
 
 
