@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from minigpt import BPE, GPT
+from minigpt import BPE, GPT, __main__
 
 TEXT = "".join(f"The {a} {b} sat on the {c}. "
                for a in ("old", "red", "shy") for b in ("cat", "fox", "hen") for c in ("mat", "wall")) * 30
@@ -94,6 +94,18 @@ def test_a_long_prompt_and_an_empty_one(run):
     long = minigpt(run, "generate", "--model", "run", "--prompt", TEXT[:3000], "--max-new-tokens", 5, "--seed", 0)
     assert long.returncode == 0 and long.stdout.startswith(TEXT[:3000])
     assert minigpt(run, "generate", "--model", "run", "--max-new-tokens", 5).returncode == 0
+
+
+def test_an_interrupt_and_a_mistake_have_their_exit_codes(monkeypatch, capsys):
+    for error, code, says in ((KeyboardInterrupt(), 130, "stopped; "), (ValueError("wrong"), 2, "error: wrong\n"),
+                              (ImportError("no library"), 2, "error: no library\n"), (None, 0, "")):
+        def asked(options, error=error):
+            if error:
+                raise error
+
+        monkeypatch.setattr(__main__.evaluate, "command", asked)
+        assert __main__.main(["evaluate", "--task", "lambada"]) == code
+        assert capsys.readouterr().err.strip("\n").startswith(says.strip("\n"))
 
 
 def test_help_helps(tmp_path):
