@@ -4,8 +4,8 @@
 # A language model gives probabilities, and a paper prints a score. In this assignment you write what lies between the two:
 # the log-probability of a continuation, the choice between answers, the window that slides over a long text, LAMBADA's last
 # word, a de-tokeniser that can be undone, and the Bloom filter that tells whether the test was in the training text. Chapters
-# 12 to 14 of the book explain all of it. At the end your functions measure the shipped model of the embedded world, and you
-# state how sure the result is.
+# 12 to 14 of the book explain all of it. At the end your functions measure the shipped model of the embedded world, and each
+# result stands beside the interval that says how sure it is.
 #
 # **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub
 # as it is and the check says that the problem was not attempted yet. Write your code, run both cells again, and the check
@@ -237,12 +237,13 @@ def diagnose_6_3(answer):
         """What is wrong with the windows of the ids 11, 12, ..., with a context of 4; None if nothing is."""
         ids = list(range(11, 11 + n))
         try:
-            found = [(list(read), list(scored)) for read, scored in answer(list(ids), 4, stride, 0)]
-            counts = [sum(scored.count(i) for _, scored in found) for i in ids]
-        except TypeError:
-            return "return a list of pairs, each of two lists: what is read, what is scored"
-        except ValueError as error:
-            return f"the ids 11 to {10 + n} with context 4, stride {stride}: {error}; expected were pairs of two lists"
+            found = [(read, scored) for read, scored in answer(list(ids), 4, stride, 0)]
+        except (TypeError, ValueError) as error:
+            return f"return a list of pairs of two lists, what is read and what is scored; yours leads to: {error}"
+        kinds = {type(part).__name__ for pair in found for part in pair} - {"list"}
+        if kinds or not found:
+            return f"return a list of pairs of two lists, what is read and what is scored, not {' and '.join(kinds) or 'nothing'}"
+        counts = [sum(scored.count(i) for _, scored in found) for i in ids]
         where = f"with context 4 and stride {stride} on the ids 11 to {10 + n}, "
         if not counts[0]:
             return where + "token 11 is never scored: the prefix before the text is there to predict it"
@@ -360,7 +361,7 @@ def diagnose_6_4(answer):
     if not math.isclose(nats, log_p.sum().item(), abs_tol=1e-4):
         return f"the word's tokens have {log_p[0]:.4f} and {log_p[1]:.4f} nats, together {log_p.sum():.4f}, not {nats:.4f}"
     if not right:
-        return "both tokens of the word are the likeliest at their places, and you say that it was not predicted: which places?"
+        return "both tokens of the word are the likeliest where they are predicted, at positions 1 and 2; you say that they are not"
     early, late = ask([-1.0, -3.0, -5.0, -7.0], last, [])[0], ask(first, [-2.0, -6.0, -4.0, -8.0], [])[0]
     if early is True and late is True:
         return "one right token is enough for you: a word is predicted if each of its tokens is"
@@ -632,8 +633,8 @@ def diagnose_6_6(size, make, share):
     if (bits, hashes) != (9593, 7):
         return f"filter_size: for 1000 8-grams and a rate of 0.01 it is (9593, 7), not {got!r}"
 
-    def lit(*grams):
-        return {place for gram in grams for place in positions(gram, 997, 3)}
+    def lit(*grams, bits=997):
+        return {place for gram in grams for place in positions(gram, bits, 3)}
 
     text, other = "The tall, tired 'baker' of Oakham sold 7 loaves!", "Nobody in Westport has ever heard of this"
     right = ["the tall tired baker of oakham sold 7", "tall tired baker of oakham sold 7 loaves"]
@@ -650,6 +651,7 @@ def diagnose_6_6(size, make, share):
              (lit(*cased), "the words are compared in lower case"),
              (lit(" ".join(raw[:8]), " ".join(raw[1:])), "punctuation still hangs on the words: only letters and digits count"),
              (lit(letters), "digits are part of words, and the 7 got lost"),
+             (lit(f"{right[0]} loaves"), "these are nine words in a row, not eight"),
              (lit(*[w.replace(" ", "") for w in right]), "there is a single space between the words of an 8-gram"),
              (set(range(997)) - lit(*right), "the bits are turned round: True where a bit is set")]
     for value, says in known:
@@ -663,8 +665,11 @@ def diagnose_6_6(size, make, share):
         return "make_filter: an 8-gram reaches from the end of one text into the next"
     if found != lit(*right, other.lower()):
         return "make_filter: with a second text not all of its 8-grams are in the filter, or those of the first got lost"
-    lamps = [place in lit(*right) for place in range(997)]
-    got = share(list(lamps), 3, [text, other])
+    lamps = [place in lit(*right, bits=499) for place in range(499)]  # another size: the filter's own is len(lamps)
+    try:
+        got = share(list(lamps), 3, [text, other])
+    except IndexError:
+        return "overlap: yours raised IndexError: the number of bits is that of the filter it is given, len(lamps)"
     if got is None:
         return "overlap: not attempted yet"
     if not isinstance(got, float):
@@ -677,7 +682,7 @@ def diagnose_6_6(size, make, share):
             return f"overlap: {says}"
     if not math.isclose(got, 200 / 3, rel_tol=1e-6):
         return f"overlap: two of three 8-grams are known, 66.67 %, not {got!r}"
-    one = [place == positions(right[0], 997, 3)[0] for place in range(997)]
+    one = [place == positions(right[0], 499, 3)[0] for place in range(499)]
     got = share(one, 3, [text])
     if not isinstance(got, float) or got > 0:
         return "overlap: one bit that is set does not make an 8-gram known: all of its bits must be"
@@ -847,7 +852,7 @@ print_lambada()
 # %% [markdown] question="6.7" title="Two perplexities" points=5 minutes=10
 # The cell above shows two perplexities and two accuracies of the same weights on the same passages. In at most 120
 # words: how can both perplexities be "the" LAMBADA perplexity of GPT-2? Name two choices that can move a perplexity of this
-# kind, and say why the stop-word filter, which explains most of the difference in accuracy, does not explain this one.
+# kind, and say why the stop-word filter, the likeliest reason for the difference in accuracy, does not explain this one.
 # %% [markdown] tags=["rubric"]
 # 1 point: a perplexity belongs to a protocol, and the paper's is not published in full, so neither number is wrong. 2 points,
 # one for each choice: where the target begins (word or token, space or line end), what the text looks like (quotes, line
