@@ -3,6 +3,9 @@
     python -m course make                                   hand-outs, reference solutions, tutors' rules
     python -m course grade FOLDER --out OUT --seed SECRET   grade a folder of submissions
 
+    python -m course site                                   the students' edition of the book, without any solution
+    python -m course mirror FOLDER SETS                     data and weights for a class behind a firewall
+
     master.py    one master notebook -> the student's notebook, the solution, the grader's tests
     wire.py      values as text between the grader and a student's process
     sandbox.py   what a student's process may do; which of the limits this system enforces
@@ -10,5 +13,7 @@
     keeper.py    the parent of all student's processes: imports torch once, forks a clean copy for each submission
     examine.py   one submission: calls, deadlines, marks
     batch.py     a folder of submissions: in parallel, resumable
+    edition.py   the students' site: filtered copies, and the search for what may not be in them
+    mirror.py    a folder of data and weights with a digest of each file
     report.py    the table, the feedback pages, Gradescope's files
 """

@@ -1,4 +1,4 @@
-"""python -m course make | site | grade: see the package's first lines."""
+"""python -m course make | site | mirror | grade: see the package's first lines."""
 
 import argparse
 import sys
@@ -21,6 +21,28 @@ def site(options) -> None:
         print(f"the students' site is at {(edition.build(options.out) / 'index.html').as_uri()}")
     except (ValueError, OSError) as error:
         sys.exit(f"course site: {error}")
+
+
+def mirror(options) -> None:
+    from course import mirror
+
+    try:
+        if options.folder is None:
+            for name, parts in mirror.sets().items():
+                print(f"{name:18} {', '.join(sorted({part.repo_id for part in parts}))}")
+            return
+        if options.check:
+            good, troubles = mirror.check(options.folder)
+            print(f"{good} files are as the manifest says", *troubles, sep="\n")
+            sys.exit(1 if troubles else 0)
+        source = mirror.Folder(options.source) if options.source else mirror.Hub()
+        mirror.make(options.folder, options.sets, source, dry=options.dry_run)
+        if not options.dry_run:
+            print(f"set MINIGPT_DATA={options.folder.resolve()} where the book runs")
+    except (ValueError, OSError) as error:
+        sys.exit(f"course mirror: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
 
 
 def grade(options) -> None:
@@ -49,6 +71,13 @@ def main() -> None:
     verb = verbs.add_parser("site", help="the students' edition of the site, without any solution, as --out/site")
     verb.add_argument("--out", type=Path, default=dev.ROOT / "_build" / "course")
     verb.set_defaults(call=site)
+    verb = verbs.add_parser("mirror", help="data and weights in one folder, for a class without the hub; alone: what there is")
+    verb.add_argument("folder", type=Path, nargs="?")
+    verb.add_argument("sets", nargs="*", help="weights and tasks by the names that the book's commands have")
+    verb.add_argument("--from", type=Path, dest="source", metavar="FOLDER", help="another mirror instead of the hub")
+    verb.add_argument("--dry-run", action="store_true", help="sizes alone")
+    verb.add_argument("--check", action="store_true", help="read every file again and compare digests")
+    verb.set_defaults(call=mirror)
     verb = verbs.add_parser("grade", help="mark a folder of submissions; the same command again goes on where a stopped one stood")
     verb.add_argument("folder", type=Path)
     verb.add_argument("--out", type=Path, required=True, help="where results, scores.csv, feedback/ and gradescope/ go")

@@ -11,6 +11,7 @@ from course import examine, report
 from course.examine import Examination, Key, Limits
 from course.keeper import Keeper
 from course.master import Master, masters
+from course.report import store
 
 NAMES = {"files": "no reading and writing outside the own folder", "network": "no network", "user": "an ordinary user, not root",
          "processes": "no other processes", "signals": "no signals to other processes"}
@@ -85,17 +86,6 @@ def fingerprint(path: Path | None, master: Master, seed: str, limits: Limits) ->
     content = path.read_bytes() if path else b""
     secret = hashlib.scrypt(seed.encode(), salt=master.name.encode(), n=1 << 10, r=8, p=1).hex()
     return hashlib.sha256(b"|".join([content, master.digest.encode(), secret.encode(), repr(limits).encode(), b"1"])).hexdigest()
-
-
-def store(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def finished(path: Path, print_of: str) -> dict | None:

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import os
 from pathlib import Path
 
 from course.master import Master
@@ -14,6 +15,17 @@ td,th{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #ccc;vertical
 td.n,th.n{text-align:right;white-space:nowrap}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 .said{background:#f4f1ea;padding:.5rem .8rem;border-left:4px solid #8a6d1f}.full{border-color:#2e6b3a}pre{white-space:pre-wrap}"""
 PARTS = "<tr><th>What was tested</th><th>Result</th><th class=n>Points</th></tr>"
+
+
+def store(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with open(part, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
 
 
 def plain(text: str) -> str:
@@ -83,8 +95,6 @@ def gradescope(result: dict) -> dict:
 
 def write(out: Path, results: list[dict], master: Master) -> None:
     """All reports below `out`: scores.csv, written.csv, feedback/, gradescope/."""
-    from course.batch import store
-
     store(out / "scores.csv", table(results, master))
     store(out / "written.csv", answers(results, master))
     for result in results:
