@@ -56,6 +56,9 @@ def test_pages_depend_on_their_seed_and_number_alone():
     first = list(pages(60, 5))
     assert first == list(pages(60, 5)) and first[:20] == list(pages(20, 5))
     assert [p.page for p in first] != [p.page for p in pages(60, 6)]
+    both = [(a.karma, b.karma) for a, b in zip(pages(200, 5), pages(200, 6), strict=True)
+            if a.truth["kind"] == b.truth["kind"] == "article"]
+    assert len(both) > 10 and sum(a == b for a, b in both) < len(both) / 2  # the votes too come from the seed
     kinds = Counter(page.truth["kind"] for page in pages(1000, 0))
     assert set(kinds) == set(webtext_pages.SHARES) and sum(webtext_pages.SHARES.values()) == 100
     assert all(abs(kinds[kind] - 10 * share) < 40 for kind, share in webtext_pages.SHARES.items())
@@ -120,8 +123,9 @@ def test_judge_counts_what_it_is_given():
     nothing = judge(({"id": page.id, "stage": "kept"} for page in made), made)
     low = sum(page.truth["kind"] == "low" for page in made)
     assert nothing["karma"] == dict(entered=40, removed=0, due=low, precision=None, recall=0) and low
-    everything = judge(({"id": page.id, "stage": "karma"} for page in made), made)["karma"]
-    assert everything["precision"] == low / 40 and everything["recall"] == 1
+    everything = judge(({"id": page.id, "stage": "karma"} for page in made), made)
+    assert everything["karma"]["precision"] == low / 40 and everything["karma"]["recall"] == 1
+    assert everything["near"] == dict(entered=0, removed=0, due=0, precision=None, recall=None)  # what is gone is judged no further
     with pytest.raises(ValueError, match="another seed"):
         judge(({"id": page.id, "stage": "kept"} for page in made), pages(40, 2))
 
@@ -194,10 +198,33 @@ def test_pages_in_other_encodings():
                            ("cp1252", ""), ("cp1252", '<meta charset="nonsense">'), ("utf-16", "")):
         page = f"<html><head>{meta}</head><body><article>{line}</article></body></html>".encode(encoding)
         assert "Déjà vu à Noël, chère élève." in next(text([Document("x", page=page)])).text
+    for encoding, words in (("koi8-r", "Привет, мир"), ("iso-8859-2", "Zażółć gęślą jaźń"), ("shift_jis", "日本語")):
+        page = f'<meta charset="{encoding}"><p>{words}</p>'
+        assert webtext_stages.decode(page.encode(encoding)) == page
+    page = "<p>Déjà\0 vu</p>"
+    for encoding in ("utf-8", "cp1252", "utf-16"):
+        assert webtext_stages.decode(page.encode(encoding)).lstrip("\ufeff") == "<p>Déjà vu</p>"
+
+
+def test_whatever_a_page_does_to_its_parser_is_told(monkeypatch):
+    errors = {error.__name__: error("no") for error in (ValueError, LookupError, RecursionError, AttributeError, TypeError)}
+
+    def extract(page):
+        if page.decode() in errors:
+            raise errors[page.decode()]
+        return page.decode()
+
+    monkeypatch.setitem(webtext_stages.EXTRACTORS, "plain", extract)
+    gone = {}
+    stream = [Document(name, page=name.encode()) for name in (*errors, "good", "  ")]
+    left = list(text(stream, lambda d, stage, why: gone.update({d.id: why}), extractor="plain"))
+    assert [(d.id, d.text, d.page) for d in left] == [("good", "good", b"")]
+    assert gone == {name: f"cannot be parsed ({name})" for name in errors} | {"  ": "no main text"}
 
 
 def test_tidy():
     assert tidy("a\u00a0 b\tc\r\nd\re\n\n\n\nf \n g\u200b\x07h\ufeff ") == "a b c\nd\ne\n\nf\ng" + "h"
+    assert tidy("a\n\n\nb") == tidy("a\n \n\t\n \nb") == "a\n\nb" and tidy("a\n\nb\nc") == "a\n\nb\nc"
     assert tidy("e\u0301") == "\u00e9" and tidy(" \n ") == "" and tidy("a\ud800b") == "ab"
     for story in (world.story(1), "½ ² 日本語 🏳️‍🌈\n\n\nx"):
         assert tidy(tidy(story)) == tidy(story)
@@ -270,6 +297,10 @@ def test_the_index_finds_the_most_similar_of_many(family):
     for i in range(12):
         assert index.find(index.signature(family[5 * i])) == (i, 1.0)
         assert index.find(index.signature(family[5 * i + 1]))[0] == i
+    whole = NearIndex()  # every text beside its own edited copies: the text itself is the nearest
+    for story in family:
+        whole.add(whole.signature(story))
+    assert [whole.find(signature)[0] for signature in whole.signatures] == [family.index(story) for story in family]
     assert index.find(index.signature("nothing like it")) is None and index.find(index.signature("")) is None
     kept = [d.id for d in near(texts(*family), index=NearIndex(0.7))]
     assert set(kept) >= {str(i) for i in range(0, 60, 5)} and "1" not in kept
