@@ -15,18 +15,26 @@
 # your functions with inputs that you have not seen. Each later problem is marked as if the earlier ones were right, so an
 # early mistake costs its points once. The checks in this notebook use your own earlier functions: get those right first.
 #
-# **What you may use.** Python and PyTorch's tensors, with `softmax` and `logsumexp`. PyTorch's losses, optimisers and
-# clipping are closed while grading, and so is the book's `train`. With a person or an assistant you may discuss ideas, but
-# not code; the file with the rules for AI assistants lies beside this one.
+# **What you may use.** Python and PyTorch's tensors, with `softmax` and `logsumexp`. PyTorch's own losses, optimisers and
+# clipping are not for this assignment: they are closed while grading, like the book's `train`. With a person or an assistant
+# you may discuss ideas, but not code; the file with the rules for AI assistants lies beside this one.
 #
 # **Nothing is changed in place.** All your functions return new tensors and leave those that they were given as they are.
 # %%
 import math
+import traceback
 
 import torch
 from torch import Tensor
 
 Tensors = dict[str, Tensor]  # {name of a parameter: what belongs to it}
+
+
+def told(error: Exception) -> str:
+    """For the checks: an error in one line, with the line and the function of yours where it happened."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "<cell" in frame.filename or "ipy" in frame.filename]
+    where = f" (line {frames[-1].lineno} of {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {str(error)[:200]}{where}"
 
 
 # %% [markdown] problem="3.1" title="Windows" points=10 difficulty=1 minutes=15
@@ -48,7 +56,7 @@ def diagnose_3_1(answer):
     try:
         got = answer(tokens, [0, 4], 3)
     except Exception as error:
-        return f"windows of three from the places 0 and 4 of the tokens 10 to 17 raised {type(error).__name__}: {error}"
+        return f"windows of three from the places 0 and 4 of the tokens 10 to 17 raised {told(error)}"
     if got is None:
         return "not attempted yet"
     if not isinstance(got, tuple | list) or len(got) != 2 or not all(isinstance(part, torch.Tensor) for part in got):
@@ -77,7 +85,7 @@ def diagnose_3_1(answer):
         x, y = (part.tolist() for part in answer(tokens, [6], 4))
         (x,), (y,) = x, y
     except Exception as error:
-        return f"a window of 4 from place 6 of 8 tokens reaches beyond the end, which is allowed: {type(error).__name__}: {error}"
+        return f"a window of 4 from place 6 of 8 tokens reaches beyond the end, which is allowed: {told(error)}"
     if len(x) != 4 or len(y) != 4:
         return "a window that reaches beyond the end is filled up: it has all its 4 places"
     if x[0] < 16:
@@ -105,10 +113,10 @@ def cases_3_1(rng):
     beyond.append(("windows", tokens, [n - 1], 3))
     return [("windows inside the stream", 6, inside), ("windows that reach beyond its end", 4, beyond)]
 # %% [markdown] problem="3.2" title="The loss and its gradient" points=15 difficulty=2 minutes=35
-# Write `cross_entropy`: the mean of $-\log p(\text{target})$ in nats, where $p$ is the softmax of the logits, over the targets
-# that count. A target of -100 does not. It also says which way is down: the gradient of this mean with respect to each logit.
-# Work it out on paper first, for one target; it is short. Logits may be as large as 10,000, where `exp` is infinite. If no
-# target counts at all, the loss is 0 and so is the gradient.
+# Write `cross_entropy`: the mean of $-\log p(\text{target})$ in nats, where $p$ is the softmax of the logits, over the
+# targets that count. A target of -100 does not. It also gives the gradient of this mean with respect to each logit, from
+# which all learning starts. Work it out on paper first, for one target; it is short. Logits may be as large as 10,000, where
+# `exp` is infinite. If no target counts at all, the loss is 0 and so is the gradient.
 # %% tags=["solution"]
 def cross_entropy(logits: Tensor, targets: Tensor) -> tuple[float, Tensor, int]:
     """logits (batch, time, vocab), targets int64 (batch, time) -> mean loss, gradient (the shape of logits), targets that count."""
@@ -127,7 +135,7 @@ def diagnose_3_2(answer):
     try:
         got = answer(logits, targets)
     except Exception as error:
-        return f"logits of shape (1, 2, 2) and targets of shape (1, 2) raised {type(error).__name__}: {error}"
+        return f"logits of shape (1, 2, 2) and targets of shape (1, 2) raised {told(error)}"
     if got is None:
         return "not attempted yet"
     if not isinstance(got, tuple | list) or len(got) != 3:
@@ -183,7 +191,7 @@ def diagnose_3_2(answer):
         if loss != 0 or gradient.abs().sum() != 0:
             return f"without a target that counts the loss is 0 and so is the gradient; you say {loss}"
     except Exception as error:
-        return f"{what} raised {type(error).__name__}: {error}"
+        return f"{what} raised {told(error)}"
     return "correct"
 
 
@@ -269,7 +277,7 @@ def diagnose_3_3(answer):
         if not abs(got - 0.2) <= 1e-6:
             return f"a run that is all warm-up keeps the floor 0.2 afterwards too; you say {got}"
     except Exception as error:
-        return f"raised {type(error).__name__}: {error}; warmup may be 0, and it may be as long as the whole run"
+        return f"raised {told(error)}; warmup may be 0, and it may be as long as the whole run"
     return "correct"
 
 
@@ -353,7 +361,7 @@ def diagnose_3_4(answer):
         if not abs(third - 1.9) < 1e-4:
             return f"equal gradients move a weight by the rate each time, the third from 2 to 1.9, not to {third:.4f}: mind t"
         if not abs(first(1e-6)[0]["w"].item() - 1.9010) <= 2e-4:
-            return "a first gradient of 1e-6 should move 2 to 1.9010: eps, 1e-8, is added to the root of v, not to what is under it"
+            return "a first gradient of 1e-6 should move 2 to 1.9010: eps is added to the root of the corrected v, not under it"
         if not math.isfinite(first(0.0)[0]["w"].item()):
             return "a gradient of 0 gives no number: 0 / 0 is what eps is there for"
         matrix, vector = (first(4.0, decay=0.5, shape=shape)[0]["w"].flatten()[0].item() for shape in ((1, 1), (1,)))
@@ -377,7 +385,7 @@ def diagnose_3_4(answer):
             return "the parameters that you were given have changed: compute new tensors (no -=, no mul_)"
         right = all(torch.allclose(got[0][name], w * 0.9, atol=1e-4) for name, w in p.items())
     except Exception as error:
-        return f"raised {type(error).__name__}: {error}"
+        return f"raised {told(error)}"
     return "correct" if right else "of two parameters not each was updated as it should: each has its own gradient and averages"
 
 
@@ -473,7 +481,7 @@ def diagnose_3_5(answer):
         if not (loss == 0 and length == 0 and all(g.abs().sum() == 0 for g in grads.values())):
             return "where no target counts the loss, the gradient and its length are 0; mind the division by 0"
     except Exception as error:
-        return f"raised {type(error).__name__}: {error}; pieces may be without any target that counts, and a gradient may be 0"
+        return f"raised {told(error)}; pieces may be without any target that counts, and a gradient may be 0"
     try:
         answer([piece(1.0, math.inf, 0, 10)], 1.0)
         return "a gradient of infinite length came through: raise FloatingPointError, or all weights are lost in one update"
@@ -505,7 +513,7 @@ def cases_3_5(rng):
 # %% [markdown]
 # ## The network
 #
-# The next cell is given; leave it as it is. Its network is the oldest neural language model of its kind: it looks up a vector
+# The next cell is given; leave it as it is. Neural language models began with networks like this one: it looks up a vector
 # for each of the last few tokens of the window, lays them side by side, and goes through one hidden layer. `forward` gives
 # logits. `backward` starts from the gradient with respect to these logits, which your `cross_entropy` returns, and carries it
 # back to every parameter; this is all that PyTorch's automatic differentiation does in this assignment.
@@ -538,8 +546,9 @@ def backward(p: Tensors, x: Tensor, gradient: Tensor) -> Tensors:
 # but the first is asked exactly once. What they cost together, in bits, is shared out among the `n_bytes` bytes of the text.
 #
 # Write `train`. `starts[t][k]` are the starts of the windows that piece k of update t reads, so there are `len(starts)`
-# updates. It returns the trained parameters and the loss of every update, measured before the update was made. The averages
-# of Adam begin at 0, and the floor of the rate is 0.
+# updates. `maximum` and `warmup` shape the rate, whose floor is 0; `decay` is for the optimiser, whose averages begin at 0,
+# and `limit` for the length of the gradient. It returns the trained parameters and the loss of every update, measured before
+# the update was made.
 # %% tags=["solution"]
 def bits_per_byte(p: Tensors, tokens: Tensor, length: int, n_bytes: int) -> float:
     """tokens int64 (n,), the text of which has n_bytes bytes; length of the windows -> bits per byte."""
@@ -661,7 +670,7 @@ def diagnose_3_6(score, learn):
         if not abs(left - 0.95) <= 1e-4:
             return f"train: at rate 0.1 and decay 0.5 a matrix without a gradient goes from 1 to 0.95, not to {left:.4f}"
     except Exception as error:
-        return f"raised {type(error).__name__}: {error}"
+        return f"raised {told(error)}; are the five problems before correct?"
     return "correct"
 
 
@@ -716,9 +725,9 @@ else:
     pairs, firsts = Counter(zip(other[:-1].tolist(), other[1:].tolist(), strict=True)), Counter(other[:-1].tolist())
     bound = -sum(n * math.log2(n / firsts[first]) for (first, _), n in pairs.items()) / n_bytes
 
-    updates = torch.randint(len(text) - 1, (600, 2, 8), generator=torch.Generator().manual_seed(0)).tolist()
-    start = network(bpe.vocab_size, width=32, seen=4, hidden=64)
-    trained, losses = train(start, text, updates, length=32, maximum=0.03, warmup=60, decay=0.01, limit=1.0)
+    updates = torch.randint(len(text) - 1, (400, 2, 6), generator=torch.Generator().manual_seed(0)).tolist()
+    start = network(bpe.vocab_size, width=64, seen=4, hidden=128)
+    trained, losses = train(start, text, updates, length=32, maximum=0.02, warmup=40, decay=0.01, limit=1.0)
     bits, per_nat = bits_per_byte(trained, other, 32, n_bytes), len(other) / math.log(2) / n_bytes
     perplexity = 2 ** (bits * n_bytes / (len(other) - 1))
 
@@ -731,7 +740,7 @@ else:
     ids, generator = [bpe.eos_id], torch.Generator().manual_seed(0)
     for _ in range(150):
         scores = forward(trained, torch.tensor([ids[-32:]]))[0, -1]
-        ids.append(int(torch.multinomial((scores / 0.7).softmax(dim=-1), 1, generator=generator)))
+        ids.append(int(torch.multinomial((scores / 0.5).softmax(dim=-1), 1, generator=generator)))
     print(f"{bits:.2f} bits per byte; below every table of pairs: {bits < bound}. It writes:\n\n{bpe.decode(ids[1:])}\n")
     theirs = paper.get("gpt1-perplexity").value("Transformer LM", "perplexity")
     print(f"Perplexity per token: yours {perplexity:.1f}, GPT-1's in the paper {theirs}. Question 3.7 asks what to make of it.")
