@@ -8,9 +8,9 @@ import dev
 
 
 def make(options) -> None:
-    from course import master
+    from course import guide, master
 
-    changed = master.write(options.out)
+    changed = master.write(options.out) + guide.write()
     print("changed:", ", ".join(path.name for path in changed) or "nothing")
 
 
@@ -65,7 +65,7 @@ def grade(options) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m course", description="Assignments for a class: make them, grade them.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("make", help="hand-outs beside the masters, reference solutions below --out")
+    verb = verbs.add_parser("make", help="hand-outs, the tables of the chapter for instructors, solutions below --out")
     verb.add_argument("--out", type=Path, default=dev.ROOT / "_build" / "course")
     verb.set_defaults(call=make)
     verb = verbs.add_parser("site", help="the students' edition of the site, without any solution, as --out/site")
