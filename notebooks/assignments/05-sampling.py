@@ -53,10 +53,15 @@ def misshapen(got, shape: tuple[int, ...], whole: bool = False) -> str | None:
     return None
 
 
+def close(got: Tensor, right) -> bool:
+    """For the checks: equal to a thousandth, in float32 or float64."""
+    return torch.allclose(got.double(), torch.as_tensor(right).double(), atol=1e-3)
+
+
 # %% [markdown] problem="5.1" title="Temperature" points=10 difficulty=1 minutes=15
 # Write `probabilities`: the logits of every row are divided by the temperature and go through a softmax. Temperature 0 is the
-# limit of small temperatures, greedy: the highest logit gets probability 1, and of several equal ones the first. Nothing that
-# is asked may come out as infinite or as not a number, neither for logits of 1,000 nor for a temperature of 1e-37.
+# limit of small temperatures, greedy: the highest logit gets probability 1, and of several equal ones the first. No result may
+# be infinite or not a number, neither for logits of 1,000 nor at a temperature of 1e-37.
 # %% tags=["solution"]
 def probabilities(logits: Tensor, temperature: float) -> Tensor:
     """logits (batch, vocab_size), temperature 0 or more -> probabilities, the same shape."""
@@ -83,7 +88,7 @@ def diagnose_5_1(answer):
         return "the odds 1 to 4 became 1 to 16 at temperature 2: divide by the temperature; yours makes hot sharper, not flatter"
     if abs(first[1] - 0.8) < 1e-3:
         return "the temperature has no effect: at 2 the odds 1 to 4 become their root, 1 to 2"
-    if not torch.allclose(got, torch.tensor([[1 / 3, 2 / 3], [0.5, 0.5]]), atol=1e-3):
+    if not close(got, [[1 / 3, 2 / 3], [0.5, 0.5]]):
         return f"odds of 1 to 4 become 1 to 2 at temperature 2, that is (0.333, 0.667), not {[round(p, 3) for p in first]}"
     try:
         got = answer(torch.tensor([[1.0, 3.0, 3.0, 2.0]]), 0)
@@ -103,7 +108,7 @@ def diagnose_5_1(answer):
     got = answer(torch.tensor([[1000.0, 1000.0 + math.log(3)]]), 1.0)
     if wrong := misshapen(got, (1, 2)):
         return f"for logits around 1,000 {wrong}"
-    if not torch.allclose(got, torch.tensor([[0.25, 0.75]]), atol=1e-3):
+    if not close(got, [[0.25, 0.75]]):
         if got.isnan().any():
             return ("logits around 1,000 give not a number, since e^1000 is infinite: subtract the highest logit of the row first, "
                     "which changes no probability")
@@ -190,7 +195,7 @@ def diagnose_5_2(top_k, top_p):
         return "keep_top_k with k = 2 keeps one token: the k-th likeliest itself stays in"
     if (first, second, cut) != ([0, 2], [1, 3], True):
         return f"keep_top_k: of (3, 1, 4, -1) the 2 likeliest are the tokens 0 and 2, and you keep {first}"
-    if not torch.equal(got[logits.isfinite() & got.isfinite()], logits[got.isfinite()]):
+    if not close(got[got.isfinite()], logits[got.isfinite()]):
         return "keep_top_k keeps the right tokens, but their logits should stay as they were"
     got = top_k(torch.tensor([[2.0, 5.0, 2.0, 1.0]]), 2)
     if kept(got)[0] != [[0, 1, 2]]:
@@ -199,7 +204,7 @@ def diagnose_5_2(top_k, top_p):
         got = top_k(logits.clone(), 40)
     except (RuntimeError, IndexError) as error:
         return f"keep_top_k: a k of 40 in a vocabulary of 4 raised {type(error).__name__}; it should keep everything"
-    if misshapen(got, (2, 4)) or not torch.equal(got, logits):
+    if misshapen(got, (2, 4)) or not close(got, logits):
         return "keep_top_k: a k of 40 in a vocabulary of 4 should keep everything as it is"
 
     logits = torch.tensor([[0.1, 0.5, 0.15, 0.25], [0.4, 0.1, 0.3, 0.2]]).log() + 1
@@ -222,14 +227,14 @@ def diagnose_5_2(top_k, top_p):
         return "keep_top_p keeps the least likely token, 0.1: go from the likeliest down"
     if (first, second, cut) != ([1, 3], [0, 2], True):
         return f"keep_top_p: of (0.1, 0.5, 0.15, 0.25) the tokens 1 and 3 are the smallest set that reaches 0.6; you keep {first}"
-    if not torch.equal(got[got.isfinite()], logits[got.isfinite()]):
+    if not close(got[got.isfinite()], logits[got.isfinite()]):
         return "keep_top_p keeps the right tokens, but their logits should stay as they were"
     sure = torch.tensor([[0.0, 30.0, 0.0]])
     got = kept(top_p(sure.clone(), 0.5))[0][0]
     if got != [1]:
         return f"keep_top_p: where one token alone has more than p, it stays alone; you keep {got}"
     got = top_p(sure.clone(), 1.0)
-    if misshapen(got, (1, 3)) or not torch.equal(got, sure):
+    if misshapen(got, (1, 3)) or not close(got, sure):
         return ("keep_top_p with p = 1 cuts tokens: the first one's probability rounds to 1, and p counts as reached; 1 keeps "
                 "everything by definition")
     return "correct"
@@ -273,9 +278,9 @@ def cases_5_2(rng):
             ("top-p: p = 1", 2, everything)]
 # %% [markdown] problem="5.3" title="Draw" points=15 difficulty=2 minutes=25 uses=["probabilities", "keep_top_k", "keep_top_p"]
 # All chance comes from outside, as one uniform number u in [0, 1) for each row, so the same numbers give the same text on every
-# computer. Lay the weights of a row side by side on a line, in the order of the tokens' ids. Write `draw`, which returns the
-# token on whose stretch the point lies that has the share u of the line on its left. Weights are not negative, but need not
-# sum to 1, and a weight of 0 has no stretch: such a token is never drawn, not even at u = 0. Compute in float64.
+# computer. Lay the weights of a row side by side on a line, in the order of the tokens' ids, and walk the share u of the line's
+# length. Write `draw`, which returns the token on whose stretch you then stand. Weights are not negative, but need not sum to 1,
+# and a weight of 0 has no stretch: such a token is never drawn, not even at u = 0. Compute in float64.
 #
 # Then put the first half together in `choose`: the temperature first, then top-k, then top-p among what top-k has left, then
 # the draw. `None` means that there is no such cut.
@@ -523,14 +528,14 @@ def diagnose_5_4(answer):
     got = answer(torch.zeros(1, 1, 4), p, 2, nothing, past)
     if wrong := told(got, 1, 1, 2, n_head=2):
         return wrong
-    if not torch.allclose(got[0].flatten(), torch.tensor([0.5, 0.0, 0.75, 0.0]), atol=1e-3):
+    if not close(got[0].flatten(), [0.5, 0.0, 0.75, 0.0]):
         return ("with two heads of size 2, head 0 should weigh the past by 0.5 and head 1 by 0.75, so (0.5, 0, 0.75, 0), not "
                 f"{[round(y, 3) for y in got[0].flatten().tolist()]}: the scale is the root of the head's size, head 0 comes first")
     p["c_proj.bias"], p["c_proj.weight"] = torch.ones(4), torch.diag(torch.tensor([2.0, 0.0, 0.0]), 1)
     got = answer(torch.zeros(1, 1, 4), p, 2, nothing, past)
     if wrong := told(got, 1, 1, 2, n_head=2):
         return wrong
-    if not torch.allclose(got[0].flatten(), torch.tensor([1.0, 2.0, 1.0, 1.0]), atol=1e-3):
+    if not close(got[0].flatten(), [1.0, 2.0, 1.0, 1.0]):
         return "c_proj is applied in another way than y @ weight + bias"
     return "correct"
 
@@ -708,7 +713,8 @@ def cases_5_5(rng):
 #
 # As long as the rectangle fits into the model's `n_positions` columns, every column passes through `forward` once. Once it is
 # longer, the window slides: the columns on the left are dropped, and the last `n_positions` columns are encoded anew for each
-# further token, without a past. What is dropped may be padding or text, so look at what happens to `start`.
+# further token, without a past. What is dropped may be padding or text, so look at what happens to `start`. A prompt may be
+# longer than the window to begin with.
 # %% tags=["solution"]
 def write(prompts: list, n_new: int, u: Tensor, p: dict[str, Tensor], config: dict, how: dict, eos: int | None) -> list[list[int]]:
     """Prompts, lists of at least one token, u (batch, n_new) -> the new tokens of each prompt, at most n_new, without `eos`.
@@ -751,7 +757,8 @@ def diagnose_5_6(answer):
     def watched(prompts, n_new, eos=None):
         """What `answer` returns; what it asked of `forward` goes to `calls`."""
         def spy(ids, start, past, p, config):
-            calls.append((ids.tolist(), torch.as_tensor(start).tolist(), past is not None))
+            if isinstance(ids, Tensor) and ids.dim() == 2 and ids.numel() and isinstance(start, Tensor) and start.numel():
+                calls.append((ids.tolist(), start.flatten().tolist(), past is not None))
             return own(ids, start, past, p, config)
 
         calls.clear()
@@ -786,8 +793,8 @@ def diagnose_5_6(answer):
         return "the prompts do not belong to the result, only the new tokens do"
     if wrong := told(got, 2, 2):
         return wrong
-    if any(past and len(ids[0]) > 1 for ids, _, past in calls):
-        return (f"with a past `forward` got {len(calls[1][0][0])} columns: what is in the past is not given a second time, only "
+    if twice := [len(ids[0]) for ids, _, past in calls if past and len(ids[0]) > 1]:
+        return (f"with a past `forward` got {twice[0]} columns: what is in the past is not given a second time, only "
                 "the one column of the new tokens")
     got = watched(prompts, 5)
     if wrong := told(got, 2, 5):
@@ -843,7 +850,7 @@ def diagnose_5_6(answer):
     try:
         got = watched([[1, 2, 3, 4, 5, 6]], 6)
     except (IndexError, ValueError) as error:
-        low = min((start[0] for _, start, _ in calls), default=0)
+        low = min((min(start) for _, start, _ in calls), default=0)
         if low < 0:
             return f"when the window slides `start` becomes {low}: a text whose beginning is dropped starts in column 0"
         return (f"6 tokens and 6 more do not fit 8 positions, and your function raised {type(error).__name__} ({str(error)[:60]}): "
@@ -867,6 +874,14 @@ def diagnose_5_6(answer):
             return ("the window slides over texts that start in the columns 0, 4 and 5, and `start` stays as it is: with each "
                     "column that is dropped the texts begin one column further left, until they begin in column 0")
         return "a batch of unequal prompts beyond the window differs from its texts alone: look at `start` when columns are dropped"
+    prompts = [[1, 2, 3, 4, 5, 6, 7, 8, 1, 2], [3, 4, 5, 6]]
+    right = [alone(prompt, row, 3) for row, prompt in enumerate(prompts)]
+    try:
+        got = watched(prompts, 3)
+    except (IndexError, ValueError) as error:
+        return f"a prompt of 10 tokens raised {type(error).__name__}: before the first token, too, drop what does not fit into 8"
+    if got != right:
+        return f"a prompt of 10 tokens and one of 4, in a window of 8, go on with {right}, yours with {got}"
     return "correct"
 
 
@@ -888,7 +903,7 @@ def cases_5_6(rng):
     return [("prompts of one length", 3, [call([3, 3, 3], 5), call([2, 2], 6)]),
             ("prompts of unequal length", 5, [call([4, 1, 3], 4), call([1, 3], 5)]),
             ("rows that end", 3, [call([2, 2, 2], 6, ends=True) for _ in range(3)]),
-            ("beyond the window", 4, [call([6, 6], 7), call([7, 2], 9), call([3, 6, 1], 11)])]
+            ("beyond the window", 4, [call([6, 6], 7), call([7, 2], 9), call([3, 6, 1], 11), call([11, 4], 3)])]
 # %% [markdown]
 # ## What you have built
 #
@@ -944,8 +959,8 @@ else:
 # %% [markdown] tags=["rubric"]
 # 2 points: each weight is read once for each token, 6 GB, so at most 10 tokens a second; the arithmetic, about 6 billion
 # operations, would take 2 milliseconds, so the processor waits for memory. 1 point: for 16 texts the weights are read once for
-# all, so nearly 16 times as many tokens. 2 points: a text's cache is 2 · 32 · 2,560 · 4,000 · 2 bytes, about 1.3 GB, read at
-# every step and not shared; for 16 texts that is 21 GB, more than the weights.
+# all, so nearly 16 times as many tokens as long as the texts are short. 2 points: a text's cache is 2 · 32 · 2,560 · 4,000 · 2
+# bytes, about 1.3 GB, read at every step and not shared; for 16 texts that is 21 GB, more than the weights.
 # %% [markdown] question="5.8" title="What may be kept" points=5 minutes=15
 # In at most 150 words, for GPT-2 and with reasons: (a) A thousand questions all begin with the same instruction of 300 tokens.
 # May its keys and values be computed once and used for all? (b) All end with the same 300 tokens instead. May it now? (c) The
