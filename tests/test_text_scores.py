@@ -75,18 +75,24 @@ def test_the_official_rules():
 
 def test_scores_by_hand():
     assert normalise_answer("The Theatre, a  story's end") == "theatre storys end"
+    assert normalise_answer("cat—the—dog") == "cat— —dog"  # what is no ASCII punctuation stays, and an article leaves a space
     assert f1("the red ball", "a red and blue ball") == pytest.approx(2 * 2 / (2 + 4))
     assert f1("two two", "two") == pytest.approx(2 / 3)
     assert exact_match("Darwin.", ["Charles Darwin", "darwin"]) and not exact_match("Darwin", []) and not exact_match("", ["x"])
     # left out in turn: white (rest best: 0.5 with "white snow"), "white snow" (1 with "white"), black (1)
     assert coqa_f1("white", ["white", "white snow", "black"]) == pytest.approx((2 / 3 + 1 + 1) / 3)
     assert coqa_f1("x", []) == 0
+    same = lambda said, right: float(exact_match(said, [right]))  # noqa: E731
+    assert coqa_f1("white", ["white", "white snow", "black"], same) == pytest.approx(2 / 3) and coqa_f1("a b", ["b c"], same) == 0
 
 
 def test_question_types_and_the_commonest_answer_of_the_others():
     assert [question_type(q) for q in ("How many seasons are there", "how old is he", "the man who sold what", "Who's there?", "😀",
                                        "name the capital", "in which year did who win")] == [
         "how many", "how", "who", "who", "other", "other", "which"]
+    assert question_type("did the show say when and how") == "when"  # the "how" in "show" is no question word
+    spelled = [["Bob", "bob", "the Bob"], ["Ann"], ["Ann"], ["x"]]  # three spellings are one vote
+    assert most_common_answers(["who a", "who b", "who c", "who d"], spelled)[3] == "ann"
     questions = ["who a", "who b", "who c", "when d", "when e", "name f"]
     accepted = [["Bob"], ["the Bob", "Ann"], ["Ann"], ["1901"], ["1902"], ["x"]]
     # each without its own answers: Bob 1, Ann 2 | Bob 1, Ann 1 (alphabetical) | Bob 2 ...
@@ -102,6 +108,7 @@ def test_question_types_and_the_commonest_answer_of_the_others():
     ("J. R. Tolkien wrote. So did I. And you?", ["J. R. Tolkien wrote.", "So did I.", "And you?"]),
     ("One\nTwo\n\nThree", ["One", "Two", "Three"]),
     ("« Oui. » Il part. Élan. 7 days.", ["« Oui. »", "Il part.", "Élan.", "7 days."]),
+    ("Rule 7. It ends. Plan B! It works. See No. 5? Yes.", ["Rule 7.", "It ends.", "Plan B!", "It works.", "See No. 5?", "Yes."]),
     ("no end", ["no end"]), ("End 😀. Next one.", ["End 😀.", "Next one."]),
     ("", []), ("... . !", []), ("wait... what", ["wait... what"]),
 ])
@@ -155,6 +162,8 @@ def test_rouge_by_hand():
     assert rouge(["ads"], ["ad"])[0]["R-1"] == 0 and rouge(["running"], ["runs"])[0]["R-1"] == 100  # no stem below four letters
     assert rouge(["running"], ["runs"], stemmer=False)[0]["R-1"] == 0
     assert rouge(["", "😀"], ["a cat", "a cat"])[0]["R-AVG"] == 0
+    # each sentence of the reference finds two of its words in the summary's order: 4 of 4 words said, 4 of 6 wanted
+    assert rouge(["three one two four"], ["one two three\nthree four one"])[0]["R-L"] == pytest.approx(80)
     with pytest.raises(ValueError, match="'summary' or 'sentence'"):
         rouge([], [], rouge_l="lines")
 
@@ -179,8 +188,13 @@ def test_bleu_by_hand():
     right = ["le chat dort sur le lit", "il pleut sur la petite ville ce soir encore et encore"]
     assert bleu(said, right) == pytest.approx(plain_bleu(said, right)) and bleu(right, right) == pytest.approx(100)
     assert bleu(["", ""], right) == 0
-    with pytest.raises(ValueError, match="as many translations as references, and at least one"):
-        bleu([], [])
+    glued, apart = ["Bonjour, mon ami."], ["Bonjour , mon ami ."]
+    assert bleu(glued, apart) == pytest.approx(100) and bleu(glued, apart, tokenize="none") < 50
+    glued, apart = ["«Le chat dort sur le lit»"], ["« Le chat dort sur le lit »"]  # 13a knows no French quotation marks
+    assert bleu(glued, apart) < 90 and bleu(glued, apart, tokenize="intl") == pytest.approx(100)
+    for said, references in (([], []), (["a"], ["a", "b"]), (["a"], [])):
+        with pytest.raises(ValueError, match="as many translations as references, and at least one"):
+            bleu(said, references)
 
 
 def test_a_missing_library_is_named(monkeypatch):
@@ -200,15 +214,15 @@ def test_wilsons_interval():
     for p in (low / 100, high / 100):  # its ends are where the observed share lies 1.96 standard errors away
         assert abs(193 / 273 - p) == pytest.approx(1.96 * math.sqrt(p * (1 - p) / 273))
     assert wilson(0, 10)[0] == 0 and wilson(10, 10)[1] == pytest.approx(100) and wilson(0, 10)[1] > 20
-    for right, n in ((1, 0), (3, 2), (-1, 2)):
+    for right, n in ((0, 0), (1, 0), (3, 2), (-1, 2)):
         with pytest.raises(ValueError, match="need 0 <= right <= n"):
             wilson(right, n)
 
 
 def test_the_bootstrap_covers_what_it_should():
     values = [float(i % 2) for i in range(400)]
-    low, high = bootstrap(400, lambda drawn: sum(values[i] for i in drawn) / len(drawn))
-    assert low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.01) and high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.01)
+    low, high = bootstrap(400, lambda drawn: sum(values[i] for i in drawn) / len(drawn), draws=4000)
+    assert low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.003) and high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.003)
     assert bootstrap(1, lambda drawn: len(drawn)) == (1, 1)
     with pytest.raises(ValueError, match="at least one item"):
         bootstrap(0, len)
