@@ -557,6 +557,9 @@ def test_the_shapes_of_table_1(line, phrase):
     'He said "good morning to you all" and she said "what a fine day it is", or so they say.',
     'The sign said "Il n\'y a plus de pain dans la maison". Nobody could read it, and it was raining all day long in the quiet '
     'little town by the river; later somebody called "Come here at once".',
+    'The sign said "Il n\'y a plus de pain" and below it, for whoever came on a Monday, the same as on every other day of the '
+    'week, it means "There is no more bread".',
+    'They said "Il n\'y a plus de pain dans la maison", or "Le boulanger attend depuis ce matin".',
     'They ate a "croissant" or "roll".', "", '"" "" [', "'"])
 def test_what_is_no_translation(line):
     assert list(webtext.translations([Document("x", text=line)])) == []
