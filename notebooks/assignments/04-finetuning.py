@@ -854,4 +854,5 @@ else:
 # 1 point: it helped on the language inference tasks and on QQP and cost a little on the smaller sets. 1 point: the paper says
 # that larger data sets benefit. 1 point: in the book it costs more, not less, with more labels. 1 point: the suspicion was that
 # false hypotheses teach the model untrue sentences; it was tested by showing only true or only false ones. 1 point: false ones
-# did far more harm, but true ones did some as well, so it is part of the story at most.
+# did far more harm, but true ones did some as well, so it is part of the story at most. (Who notices that RTE gains too, and is
+# a small set, which does not fit the explanation of the paper, has read well.)
