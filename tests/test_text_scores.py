@@ -237,8 +237,9 @@ def test_calibration():
     assert [one["n"] for one in calibration([0.5] * 7, [True] * 7, bins=3)] == [2, 3, 2] and len(calibration([0.5], [True])) == 1
     perfect = [0.25] * 4 + [1.0] * 4
     assert calibration_error(perfect, [True, False, False, False] + [True] * 4, bins=2) == 0
-    with pytest.raises(ValueError, match="at least one"):
-        calibration([], [])
+    for confidence, answers in (([], []), ([0.5], [True, False]), ([0.5, 0.5], [True])):
+        with pytest.raises(ValueError, match="as many confidences as answers, and at least one"):
+            calibration(confidence, answers)
 
 
 def test_nothing_here_needs_torch():
