@@ -1,11 +1,13 @@
 """Records survive a round trip, know when they are stale, and tables show exactly what was measured."""
 
 import json
+import os
 import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
 from minigpt import paper, results
 
@@ -36,12 +38,16 @@ def test_round_trip(folder):
     assert loaded.seeds == [0, 1, 2] and set(loaded.depends) == {"minigpt.paper", "minigpt.results"}
     assert loaded.device["cpu"] and loaded.versions["numpy"] == np.__version__ and len(loaded.date) == 10
     assert results.names() == ["gpt1-table5"] and [file.name for file in folder.iterdir()] == ["gpt1-table5.json"]
-    assert "loss: 1.5" in str(loaded) and "STALE" not in str(loaded)
+    assert "loss: 1.5" in str(loaded) and "STALE" not in str(loaded) and "seeds: [0, 1, 2]" in str(loaded)
+    assert loaded.device["system"] and loaded.device["cores"] >= 1 and loaded.device["threads"] == torch.get_num_threads()
+    assert os.name != "posix" or (folder / "gpt1-table5.json").stat().st_mode & 0o777 == 0o644  # others may read it too
+    bare = str(results.save("bare", {"x": 1}))
+    assert not any(f"{name}:" in bare for name in ("command", "seeds", "protocol", "interval")) and "device: " in bare
 
 
 def test_stale_when_the_code_changed_but_not_when_a_comment_did(module):
     record = results.save("r", {"x": 1}, depends=["measured_code"])
-    module.write_text("# another comment\n\nX = 1\r\n", encoding="utf-8", newline="")
+    module.write_text("# another comment\n\nX = 1  \r\n", encoding="utf-8", newline="")
     assert not record.stale
     module.write_text("# a comment\nX = 2\n", encoding="utf-8")
     assert record.stale and results.load("r").changed == ["measured_code"]
@@ -49,6 +55,36 @@ def test_stale_when_the_code_changed_but_not_when_a_comment_did(module):
     assert "stale: measured_code" in results.beside({"x": 2}, record).note
     module.unlink()
     assert record.stale
+    module.write_text("if X:\n    Y = 1\nZ = 2\n", encoding="utf-8")
+    before = results.source_digest("measured_code")
+    module.write_text("if X:\n    Y = 1\n    Z = 2\n", encoding="utf-8")
+    assert results.source_digest("measured_code") != before  # indentation is code
+
+
+def test_the_scoreboard_says_which_record_is_stale_and_what_it_ran_on(module, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an accelerator")
+    results.save("gpt2-table6-laptop", {"a": 1, "b": 2, "c": 3, "d": 4}, depends=["measured_code"])
+    results.save("gpt2-table60-laptop", {"other": 1})  # its name only begins alike
+
+    def row(title):
+        table = results.scoreboard()
+        return dict(zip(table.columns, next(row for row in table.rows if row[0].startswith(title)), strict=True))
+
+    assert row("GPT-2, Table 6:")["laptop scale"] == "a 1, b 2, c 3" and row("GPT-2, Table 6:")["device"] == "an accelerator"
+    assert row("GPT-2, Table 6:")["others"] == "–" and row("GPT-2, Table 1:")["the paper"] == "no numbers"
+    module.write_text("X = 3\n", encoding="utf-8")
+    assert row("GPT-2, Table 6:")["laptop scale"] == "a 1, b 2, c 3 (stale: measured_code changed since)"
+
+
+def test_records_that_came_with_the_package_stand_behind_ones_own(monkeypatch, folder, tmp_path):
+    monkeypatch.setattr(results, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setenv("MINIGPT_RESULTS", str(tmp_path / "shipped"))
+    results.save("r", {"x": "shipped"})
+    monkeypatch.setenv("MINIGPT_RESULTS", str(folder))
+    assert results.load("r").values == {"x": "shipped"} and results.names() == []
+    results.save("r", {"x": "mine"})
+    assert results.load("r").values == {"x": "mine"} and results.names() == ["r"]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", ".hidden", "x.json", None, "a\n"])
@@ -98,6 +134,12 @@ def test_a_failed_write_keeps_the_old_record(folder, monkeypatch):
 
 
 def test_where_records_live(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("MINIGPT_RESULTS", " ~/mine ")
+    assert results.folder() == tmp_path / "mine"
+    monkeypatch.setenv("MINIGPT_RESULTS", "  ")
+    assert results.folder().parts[-2:] == ("book", "results")
     monkeypatch.delenv("MINIGPT_RESULTS")
     assert results.folder().parts[-2:] == ("book", "results")
     installed = tmp_path / "site-packages" / "minigpt" / "results.py"
@@ -125,8 +167,8 @@ def test_interval_covers_the_mean_95_times_in_100():
 
 
 def test_show():
-    assert [results.show(value) for value in (None, 3, 12345, 0.1 + 0.2, "x", True, (1.23456, 0.034), [1.5, None])] == [
-        "not yet measured", "3", "12,345", "0.3", "x", "True", "1.235 ± 0.034", "1.5"]
+    assert [results.show(value) for value in (None, 3, 12345, 0.1 + 0.2, "x", True, (1.23456, 0.0345678), [1.5, None])] == [
+        "not yet measured", "3", "12,345", "0.3", "x", "True", "1.235 ± 0.035", "1.5"]
 
 
 class Cells(HTMLParser):
@@ -174,10 +216,16 @@ def test_beside_a_table_of_the_paper():
     assert rows["GPT-2 TL;DR:", "ours"] == ["20", *["not yet measured"] * 3]
     assert ("Lede-3", "ours") not in rows and rows["Lede-3", "paper"][0] == "40.38"
     assert "figure reading" in results.beside(paper.get("gpt1-fig2-right")).note
+    given = results.beside(paper.get("gpt1-fig2-right"), caption="mine", note="my own")
+    assert given.caption == "mine" and given.note == "my own"
 
 
 def test_scoreboard_has_every_table_and_figure_once():
     assert set(results.SCOREBOARD) == set(paper.ENTRIES)
+    for name, (_, cells) in results.SCOREBOARD.items():
+        rows = paper.get(name).as_dicts().values()
+        printed = [value for row in rows for value in (row.values() if isinstance(row, dict) else [row])]
+        assert bool(cells) == any(isinstance(value, int | float) for value in printed), name
     table = results.scoreboard()
     assert len(table.rows) == len(paper.ENTRIES) and len(table.columns) == 11
     assert {tuple(row[3:]) for row in table.rows} == {("not yet measured", "not yet measured", *["–"] * 6)}
