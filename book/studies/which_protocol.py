@@ -6,6 +6,8 @@ out from the record 12-protocols.
 
 from pathlib import Path
 
+from protocols import WIKITEXT
+
 from minigpt import paper, results
 
 PAGE = Path(__file__).resolve().parent.parent / "which-protocol.md"
@@ -23,6 +25,11 @@ def fact(name):
 
 def switch(**values):
     return " ".join(f"`--set {name}={value!r}`" for name, value in values.items()) or "the defaults"
+
+
+def pair(*, of_both, second):
+    """How to ask for two numbers that differ in one switch."""
+    return f"{switch(**of_both)}; the second number: also {switch(**second)}"
 
 
 def table3(size, column):
@@ -57,19 +64,19 @@ def from_others():
            "`--data` with that release", where)
     (one, half), where = fact("replicated-wikitext2-large")
     yield ("WikiText-2", "GPT-2 774M", f"perplexity {one} and {half}", "per *token*, raw text, stride 1,024 and 512",
-           switch(unit="token", detokeniser="none", stride=512), where)
+           pair(of_both=dict(unit="token", detokeniser="none"), second=dict(stride=512)), where)
     (one,), where = fact("replicated-wikitext2-small")
     yield ("WikiText-2", "GPT-2 124M", f"perplexity {one}", "per *token*, raw text, windows side by side",
            switch(unit="token", detokeniser="none"), where)
     (one, quarter), where = fact("replicated-wikitext-context")
     yield ("WikiText-2", "GPT-2 124M", f"perplexity {one} and {quarter}", "per *token*, context 1,024 and 256",
-           switch(unit="token", detokeniser="none", context=256), where)
+           pair(of_both=dict(unit="token", detokeniser="none"), second=dict(context=256)), where)
     (one,), where = fact("replicated-wikitext-harness")
     yield ("WikiText-2", "GPT-2 124M", f"perplexity {one}", "per word, public de-tokeniser, each article alone",
            switch(unit="word as lm-eval", detokeniser="public", documents="each alone"), where)
     (raw, undone), where = fact("replicated-wikitext103-detokenised")
     yield ("WikiText-103", "GPT-2 124M", f"perplexity {raw} and {undone}", "per *token*, validation part: raw, de-tokenised",
-           switch(unit="token", detokeniser="none"), where)
+           f"`--data` with that part, {switch(unit='token', detokeniser='none')}; the second number: without the latter", where)
 
 
 def ours():
@@ -80,10 +87,18 @@ def ours():
         target, name = label.split(", filter: ")
         yield ("LAMBADA", MODEL, f"{of['accuracy']:.1f} %, perplexity {of['perplexity']:.1f}", f"{target}, filter: {name}",
                switch(target=target, filter=name), who)
-    articles = f"record 12-protocols, {record.values['WikiText-2, articles']} articles"
+    who = f"record 12-protocols, {record.values['LAMBADA, text, passages']} passages"
+    for label, of in record.values["LAMBADA, text"].items():
+        other = dict(before="nothing") if label == "nothing before" else dict(text=label)
+        yield ("LAMBADA", MODEL, f"{of['none']['accuracy']:.1f} %, perplexity {of['none']['perplexity']:.1f}",
+               f"last word, filter: none; {label}", switch(filter="none", **other), who)
+    n = record.values["WikiText-2, articles"]
     for label, of in record.values["WikiText-2"].items():
+        about = label if label.startswith("context") else f"{label}, context 1,024"
         for unit in ("word", "token"):
-            yield "WikiText-2", MODEL, f"perplexity {of[unit]:.1f}", f"per {unit}, {label}", switch(unit=unit), articles
+            how = f"{switch(unit=unit, **{'context': 1024} | WIKITEXT[label])} `--limit {n}`"
+            yield ("WikiText-2", MODEL, f"perplexity {of[unit]:.1f}", f"per {unit}, {about}", how,
+                   f"record 12-protocols, {n} articles")
 
 
 def table():
