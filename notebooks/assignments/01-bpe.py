@@ -5,12 +5,12 @@
 # section 2.2 describes and chapter 2 of the book explains. At the end you have three functions, `train`, `encode` and
 # `decode`, and they turn any text into numbers and back.
 #
-# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub
-# as it is and the check says that the problem was not attempted yet. Write your code, run both cells again, and the check
-# tells you what is wrong and why. You may add cells and functions of your own; the names, the arguments and the results of
-# the stubs have to stay. The grader runs your notebook from top to bottom in a fresh process without network, and then calls
-# your functions with inputs that you have not seen. Each later problem is marked as if the earlier ones were right, so an
-# early mistake costs its points once.
+# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub as
+# it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing: look
+# for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may add
+# cells and functions of your own; the names, the arguments and the results of the stubs have to stay. The grader runs your
+# notebook from top to bottom in a fresh process without network, and then calls your functions with inputs that you have not
+# seen. Each later problem is marked as if the earlier ones were right, so an early mistake costs its points once.
 #
 # **What you may use.** Python and its standard library. The book's own tokenizer, tiktoken, tokenizers and transformers are
 # closed while grading. With a person or an assistant you may discuss ideas, but not code; the file with the rules for AI

@@ -6,12 +6,12 @@
 # batch, the head, the two losses, the scores and the loop. Chapters 6 to 8 of the book explain all of it. At the end a cell
 # takes the book's laptop model, fine-tunes it with your six parts and nothing else, and puts your scores beside the book's.
 #
-# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub
-# as it is and the check says that the problem was not attempted yet. Write your code, run both cells again, and the check
-# tells you what is wrong and why. You may add cells and functions of your own; the names, the arguments and the results of
-# the stubs have to stay. The grader runs your notebook from top to bottom in a fresh process without network, and then calls
-# your functions with inputs that you have not seen. No problem needs the code of another one, so you may take them in any
-# order; only the last cell needs all of them.
+# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub as
+# it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing: look
+# for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may add
+# cells and functions of your own; the names, the arguments and the results of the stubs have to stay. The grader runs your
+# notebook from top to bottom in a fresh process without network, and then calls your functions with inputs that you have not
+# seen. No problem needs the code of another one, so you may take them in any order; only the last cell needs all of them.
 #
 # **What you may use.** Python and PyTorch. The book's own transformations, losses and fine-tuning are closed while grading,
 # and so are the scores of scikit-learn and SciPy, and transformers. With a person or an assistant you may discuss ideas, but

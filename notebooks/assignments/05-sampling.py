@@ -7,12 +7,13 @@
 # prompts of unequal length are read side by side, here you take the other way, which most libraries take: padding on the left.
 # At the end the book's small model writes with your own loop, and you see what the cache was worth.
 #
-# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub
-# as it is and the check says that the problem was not attempted yet. Write your code, run both cells again, and the check
-# tells you what is wrong and why. You may add cells and functions of your own; the names, the arguments and the results of
-# the stubs have to stay. The grader runs your notebook from top to bottom in a fresh process without network, and then calls
-# your functions with inputs that you have not seen. Each later problem is marked as if the earlier ones were right, so an
-# early mistake costs its points once. The checks in this notebook use your own earlier functions: get those right first.
+# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub as
+# it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing: look
+# for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may add
+# cells and functions of your own; the names, the arguments and the results of the stubs have to stay. The grader runs your
+# notebook from top to bottom in a fresh process without network, and then calls your functions with inputs that you have not
+# seen. Each later problem is marked as if the earlier ones were right, so an early mistake costs its points once. The checks in
+# this notebook use your own earlier functions: get those right first.
 #
 # **What you may use.** Python and all of PyTorch, its attention included, and the functions of the next cell. The book's own
 # model and its sampling are closed while grading, and so is transformers. With a person or an assistant you may discuss ideas,
