@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from minigpt import cloze, modern, protocol, scoring, world
+from minigpt.detokenise import detokenise
 from minigpt.protocol import LeftOut
 from minigpt.weights import CHECKPOINTS
 from tests.harness import harness, requests
@@ -74,6 +75,7 @@ def test_versions_of_the_text():
     text = PASSAGE["text"]
     assert cloze.lambada_text(text, "as it is") == text
     assert cloze.lambada_text(text, "plain quotes") == text.replace("“", '"').replace("”", '"')
+    assert cloze.lambada_text("``Yes,'' said ‘Al’", "plain quotes") == "\"Yes,\" said 'Al'"
     assert cloze.lambada_text(text, "line end first") == "\n" + text.replace("“", '"').replace("”", '"')
     assert cloze.lambada_text(text, "one line") == '"She has a dog." The dog is called Rex, and everybody likes Rex'
     assert cloze.lambada_text("Don't! It's\nRex", "lower case, cut") == "do n't ! it 's rex"
@@ -92,6 +94,35 @@ def test_target_and_filter_on_a_model_that_is_known():
     assert not any(found["bird", "last word", name] for name in ("none", "stop words", "words only"))
     assert [found["the", "last word", name] for name in ("none", "stop words", "words only")] == [100, 0, 0]
     assert rows[0]["target_is_stop_word"] and not lambada(model, model, [{"text": "a dog"}])[1][0]["target_is_stop_word"]
+
+
+def test_numbers_begin_no_word_and_part_of_a_word_is_no_stop_word():
+    model = Says("a| 7| the|me| dog", {"a": [" 7", " dog"], " the": ["me"]})
+    row, = lambada(model, model, [{"text": "a dog"}])[1]
+    assert (row["none"], row["stop words"], row["words only"]) == ([0], [0], [1])
+    assert not lambada(model, model, [{"text": "a theme"}])[1][0]["target_is_stop_word"]
+    nats = 5 - math.log(math.exp(5) + 5)
+    found = lambada(model, model, [{"text": "a theme"}], target="last token")[0]
+    assert found["perplexity"] == pytest.approx(math.exp(-nats), rel=1e-4)
+
+
+def test_the_passage_is_read_as_the_switches_say(laptop):
+    model, bpe = laptop
+    passages = [PASSAGE["text"], "She saw ``two'' dogs of\n\nRex"]
+    for version in cloze.LAMBADA.switches["text"]:
+        for cut in cloze.LAMBADA.switches["cut"]:
+            for before, head in (("end of text", [bpe.eos_id]), ("nothing", [])):
+                rows = lambada(model, bpe, [{"text": text} for text in passages], text=version, cut=cut, before=before)[1]
+                for text, row in zip(passages, rows, strict=True):
+                    context, target = cloze.last_word(cloze.lambada_text(text, version), cut)
+                    ids = [*head, *bpe.encode(context), *bpe.encode(target)]
+                    expected = scoring.rolling(model, [ids])[0][-len(bpe.encode(target)):]
+                    assert row["log_p"] == pytest.approx(expected.tolist(), abs=1e-3), (version, cut, before)
+    chosen = protocol.choose(cloze.LAMBADA)
+    assert {name: chosen[name] for name in ("target", "filter", "text", "cut", "before")} == {
+        "target": "last word", "filter": "stop words", "text": "as it is", "cut": "white space", "before": "end of text"}
+    measured = {name: value for name, value in chosen.items() if name not in cloze.LAMBADA.scored}
+    assert len(measured) == 3 and cloze.LAMBADA.measure(model, bpe, [PASSAGE], measured)  # the others are only counted with
 
 
 def test_a_token_that_only_begins_a_stop_word_is_not_ruled_out():
@@ -149,6 +180,7 @@ def test_malformed_lines_are_told_and_the_rest_kept(tmp_path):
     with pytest.warns(LeftOut) as told:
         assert cloze.LAMBADA.read(path) == [PASSAGE, PASSAGE]
     assert [str(w.message).split(":")[0] for w in told] == [f"lambada.jsonl, line {n}" for n in (2, 3, 4, 5, 6)]
+    assert cloze.LAMBADA.read(path, 1) == [PASSAGE]
     assert "valid JSON" in str(told[0].message) and "it has no 'text'" in str(told[2].message)
     path.write_text("{broken\n", encoding="utf-8")
     with pytest.warns(LeftOut), pytest.raises(ValueError, match="nothing that can be used"):
@@ -179,6 +211,19 @@ def test_cbt_options_that_share_letters_or_end_the_sentence():
     assert context.endswith("He saw the") and ends == [(" dog", "."), (" dogs", "."), (" bone", ".")]
 
 
+def test_cbt_options_are_whole_words_whatever_stands_beside_them():
+    same = ITEM | {"question": "He saw the XXXXX .", "options": ["cat", "cap", "car"], "answer": "cat"}
+    context, ends = cloze.cbt_texts(same, "invertible")
+    assert context.endswith("He saw the") and [option for option, _ in ends] == [" cat", " cap", " car"]
+    # "(a." and "Mr." would be read as one word: the de-tokeniser keeps theirs apart, by a mark before the bracket and the title
+    marked = ITEM | {"question": "He saw -LRB- XXXXX .", "options": ["dog", "a.", "Mr"], "answer": "dog"}
+    context, ends = cloze.cbt_texts(marked, "invertible")
+    assert context.endswith("He saw") and ends[0] == (" (dog", ".") and not any(rest[:1].isalnum() for _, rest in ends)
+    for option, (shown, rest) in zip(marked["options"], ends, strict=True):
+        whole = " ".join([*marked["sentences"], marked["question"].replace("XXXXX", option)])
+        assert context + shown + rest == detokenise(whole, "cbt")
+
+
 def test_cbt_scores_the_choice_and_all_that_follows(laptop):
     model, bpe = laptop
     task = cloze.TASKS["cbt-ne"]
@@ -192,6 +237,12 @@ def test_cbt_scores_the_choice_and_all_that_follows(laptop):
         n = len(bpe.encode(option))
         assert row["choice"][k] == pytest.approx(nats[:n].sum(), abs=1e-3)
         assert row["rest"][k] == pytest.approx(nats[n:].sum(), abs=1e-3)
+    assert row["answer"] == 1 and switches == {"score": "choice and rest", "detokeniser": "invertible", "before": "end of text"}
+    other = ITEM | {"options": ["bone", "dog", "cat", "Tom"]}
+    measured = {name: value for name, value in switches.items() if name not in task.scored}
+    both = task.measure(model, bpe, [{**ITEM, "question": "XXXXX " + "ran and " * 200}, other, ITEM], measured)
+    assert "left_out" in both[0] and both[1]["answer"] == 3 and both[2]["answer"] == 1 and len(both[1]["choice"]) == 4
+    assert both[2]["choice"] == pytest.approx(row["choice"], abs=1e-3) and both[2]["rest"] == pytest.approx(row["rest"], abs=1e-3)
     rows = [{"choice": [-1, -2], "rest": [-9, -1], "answer": 1}, {"choice": [-1, -2], "rest": [-1, -1], "answer": 0}]
     assert task.score(rows, switches)["accuracy"] == 100
     assert task.score(rows, switches | {"score": "choice only"})["accuracy"] == 50
@@ -202,6 +253,13 @@ def test_cbt_options_see_the_same_context(laptop):
     row = cloze.measure_cbt(*laptop, [item], protocol.choose(cloze.TASKS["cbt-cn"]))[0]
     swapped = cloze.measure_cbt(*laptop, [item | {"options": item["options"][::-1]}], protocol.choose(cloze.TASKS["cbt-cn"]))[0]
     np.testing.assert_allclose(row["choice"], swapped["choice"][::-1], atol=1e-3)
+    model, bpe = laptop  # the longest option decides how much context there is for all
+    context, ends = cloze.cbt_texts(item, "invertible")
+    room = 129 - max(len(bpe.encode(option + rest)) for option, rest in ends)
+    for k, (option, rest) in enumerate(ends):
+        ids = [bpe.eos_id, *bpe.encode(context)][-room:] + bpe.encode(option + rest)
+        assert row["choice"][k] == pytest.approx(
+            scoring.rolling(model, [ids])[0][room - 1:][:len(bpe.encode(option))].sum(), abs=2e-3)
     over = ITEM | {"question": "XXXXX " + "ran and " * 200, "answer": "dog"}
     assert "the window 128" in cloze.measure_cbt(*laptop, [over], protocol.choose(cloze.TASKS["cbt-cn"]))[0]["left_out"]
 
@@ -209,12 +267,14 @@ def test_cbt_options_see_the_same_context(laptop):
 def test_cbt_file(tmp_path):
     path = tmp_path / "cbtest_NE_valid_2000ex.txt"
     broken = FILE.replace("XXXXX", "he"), FILE.replace("\tTom\t", "\tJane\t"), "1 one line without fields\n"
+    broken += (FILE.replace("\tTom\t", "\tTom\tmore\t"),)
     path.write_text("\n".join([FILE, *broken, FILE]), encoding="utf-8")
     with pytest.warns(LeftOut) as told:
         assert cloze.TASKS["cbt-ne"].read(path) == [ITEM, ITEM]
     assert [str(w.message).split(": ")[1].split(";")[0] for w in told] == [
         "its question has no XXXXX", "its answer 'Jane' is not among its options",
-        "its last line is not"]
+        "its last line is not", "its last line is not"]
+    assert cloze.TASKS["cbt-ne"].cell == ("gpt2-table3", "CBT-NE (acc)") and cloze.TASKS["cbt-cn"].cell[1] == "CBT-CN (acc)"
     assert "question at line 5" in str(told[0].message)
 
 

@@ -25,6 +25,15 @@ def test_look_tells_what_the_model_expects(gpt):
     assert [p for _, p in found["one"]["next"]] == pytest.approx(best.values.tolist(), abs=1e-4)
     assert [token for token, _ in found["one"]["next"]] == [bpe.decode([i]) for i in best.indices.tolist()]
     assert found["one"]["writes"].startswith(found["one"]["next"][0][0]) and found["none"]["prompt"] == ""
+    assert len(bpe.encode(found["one"]["writes"])) == 4
+    # of a long prompt the end is read, as much as the window holds; of nothing, the mark that begins a text
+    counted = " ".join(str(i) for i in range(300))
+    for prompt, ids in ((counted, bpe.encode(counted)[-128:]), ("", [bpe.eos_id])):
+        found = viz_prompt.look(gpt, bpe, {"x": prompt}, top=10_000, new_tokens=1)["x"]
+        with torch.no_grad():
+            best = gpt(torch.tensor([ids]))[0, -1].softmax(-1).topk(4096)
+        assert len(found["next"]) == 4096 and found["writes"] == bpe.decode([int(best.indices[0])])
+        assert [p for _, p in found["next"]] == pytest.approx(best.values.tolist(), abs=1e-4)
     with pytest.raises(ValueError, match="no prompts to look at"):
         viz_prompt.look(gpt, bpe, {})
 
@@ -38,6 +47,21 @@ def test_what_is_shared_and_what_is_a_prompts_own():
         ["Q:", " who", " is it"], ["Q:", " what", " is it"]]
     view = viz_prompt.prompts({"one": {"only": {"prompt": "text", "next": [["a", 1.0]]}}})
     assert view.data["groups"][0]["variants"][0]["parts"] == ["text", "", ""] and repr(view).startswith("<interactive view: ")
+
+
+def test_the_view_holds_what_was_found_as_characters_that_can_be_shown():
+    groups = GROUPS | {"\ud800": {"\udfff one": {"prompt": "Say \ud800 it ", "next": [["\ud800", 0.1234]]},
+                                "two\n": {"prompt": "Say it\n\n", "next": [["a", 0.5]], "writes": "\udfff"}}}
+    view = viz_prompt.prompts(groups, "model \ud800")
+    shown = lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # noqa: E731
+    assert json.loads(json.dumps(view.data, ensure_ascii=False).encode()) == view.data  # UTF-8, to the last string
+    assert view.data["model"] == shown("model \ud800") != "model \ud800" and "after 12 prompts" in repr(view)
+    assert [group["name"] for group in view.data["groups"]] == list(map(shown, groups))
+    for group, variants in zip(view.data["groups"], groups.values(), strict=True):
+        for one, (name, given) in zip(group["variants"], variants.items(), strict=True):
+            assert one["name"] == shown(name) and "".join(one["parts"]) == shown(given["prompt"])
+            assert one["next"] == [[shown(token), p] for token, p in given["next"]]
+            assert one["writes"] == shown(given.get("writes", ""))
 
 
 @pytest.mark.parametrize("groups", [{}, {"x": {}}, {"x": {"a": {"prompt": "p", "next": []}}}, {"x": {"a": {"prompt": "p"}}}])
