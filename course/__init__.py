@@ -15,6 +15,7 @@
     batch.py     a folder of submissions: in parallel, resumable
     edition.py   the students' site: filtered copies, and the search for what may not be in them
     guide.py     the tables of the chapter for instructors
+    colab.py     the hand-outs, run untouched as Colab runs them
     mirror.py    a folder of data and weights with a digest of each file
     report.py    the table, the feedback pages, Gradescope's files
 """

@@ -1,4 +1,4 @@
-"""python -m course make | site | mirror | grade: see the package's first lines."""
+"""python -m course make | site | mirror | colab | grade: see the package's first lines."""
 
 import argparse
 import sys
@@ -45,6 +45,12 @@ def mirror(options) -> None:
         sys.exit("stopped; the same command goes on from here")
 
 
+def colab(options) -> None:
+    from course import colab
+
+    colab.main(options.python, options.keep)
+
+
 def grade(options) -> None:
     try:
         from course import batch
@@ -78,6 +84,10 @@ def main() -> None:
     verb.add_argument("--dry-run", action="store_true", help="sizes alone")
     verb.add_argument("--check", action="store_true", help="read every file again and compare digests")
     verb.set_defaults(call=mirror)
+    verb = verbs.add_parser("colab", help="run every hand-out as Colab does, in a fresh environment (minutes)")
+    verb.add_argument("--python", help="another Python, such as python3.13")
+    verb.add_argument("--keep", type=Path, metavar="FOLDER", help="where the environment stays, to be used again")
+    verb.set_defaults(call=colab)
     verb = verbs.add_parser("grade", help="mark a folder of submissions; the same command again goes on where a stopped one stood")
     verb.add_argument("folder", type=Path)
     verb.add_argument("--out", type=Path, required=True, help="where results, scores.csv, feedback/ and gradescope/ go")

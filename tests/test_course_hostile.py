@@ -21,13 +21,13 @@ from course.master import FOLDER, LEFT_OUT, Master
 
 MASTER = Master(FOLDER / "01-bpe.py")
 MISTAKES = json.loads((dev.ROOT / "tests" / "mistakes" / "course-01.json").read_text(encoding="utf-8"))
-LIMITS = batch.Limits(call=3, cell=3, total=120, memory=1500, files=40)
+LIMITS = batch.Limits(call=2, cell=2, total=120, memory=1500, files=40)
 SEED = "the secret of this test"
 
 # (The 2 points of "edits" are earned: her function does raise the error that one part asks for.)
 # A cell put in front of a complete solution; the score that is left; what the author is told.
 CELLS = {
-    "loops": ("while True: pass", 90, "no result within 3 seconds"),
+    "loops": ("while True: pass", 90, "no result within 2 seconds"),
     "memory": ("x = []\nwhile True: x.append(bytearray(10 ** 8))", 90, "MemoryError"),
     "prints": ("while True: print('x' * 10 ** 6)", 90, "File too large"),
     "floods": ("n = 0\nwhile True:\n    n += 1\n    open(f'f{n % 20}', 'wb').write(bytes(9 * 10 ** 6))", 90, "more than 40 MB"),
@@ -216,7 +216,7 @@ def test_a_batch_that_is_killed_goes_on_and_ends_with_the_same_table(graded, tmp
     for name in ("full", "loops-in-one", "exits", "mistake-1.1", "mistake-1.5", "memory"):
         (few / f"{name}.ipynb").write_bytes((folder / f"{name}.ipynb").read_bytes())
     command = [sys.executable, "-m", "course", "grade", str(few), "--out", str(tmp_path / "out"), "--seed", SEED,
-               "--jobs", "1", "--call-seconds", "3", "--memory-mb", "1500"]
+               "--jobs", "1", "--call-seconds", "2", "--memory-mb", "1500"]
     grader = subprocess.Popen(command, cwd=dev.ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     lines = [grader.stdout.readline() for _ in range(4)]
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(grader.pid)], capture_output=True, text=True).stdout.split()
