@@ -1,11 +1,13 @@
 """Evaluation runs: rows that are kept, a killed run that goes on, and the command line."""
 
 import json
+import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 
-from minigpt import __main__, cloze, evaluate, modern, protocol, world
+from minigpt import BPE, __main__, cloze, evaluate, modern, protocol, world
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,80 @@ def test_rows_belong_to_model_switches_and_data(laptop, passages, tmp_path):
     assert evaluate.digest(model, bpe, task, switches, many) != evaluate.digest(model, bpe, task, switches, [*many[:-1], items[0]])
 
 
+def test_rows_depend_on_all_weights_the_window_the_vocabulary_and_the_code(laptop, monkeypatch):
+    model, bpe = laptop
+    task, items = cloze.LAMBADA, ['{"text": "a b"}', '{"text": "the old dog"}']
+    same = evaluate.digest(model, bpe, task, protocol.choose(task), items)
+
+    def other(model=model, bpe=bpe):
+        return evaluate.digest(model, bpe, task, protocol.choose(task), items)
+
+    changed = modern.load("world")[0]
+    with torch.no_grad():
+        changed.wte.weight[1:] *= 1.01  # all but the beginning of the tensor
+    found = [same, other(changed), other(bpe=BPE.train(world.stories(30), 400))]
+    longer = modern.load("world")[0]
+    longer.config = replace(longer.config, n_positions=64)
+    found.append(other(longer))
+    digest = evaluate.results.source_digest
+    for module in ("minigpt.cloze", *evaluate.MEASURING):
+        monkeypatch.setattr(evaluate.results, "source_digest", lambda name, module=module: digest(name) + "x" * (name == module))
+        found.append(other())
+    assert len(set(found)) == len(found)
+    monkeypatch.undo()
+    again = evaluate.digest(model, bpe, replace(task, name="another"), protocol.choose(task), items)
+    assert other() == same != again
+
+
+def test_a_damaged_row_and_all_after_it_are_measured_again(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    for bad in (b"{broken\n", b"[1]\n", b'{"item": 9}\n', b'{"item": -1}\n', b'{"no": 1}\n', b'{"item": 2'):
+        path.write_bytes(b'{"item": 1, "a": 5}\n' + bad + b'{"item": 0}\n' * bad.endswith(b"\n"))
+        assert evaluate._resume(path, 3) == {1: {"a": 5}} and path.read_bytes() == b'{"item": 1, "a": 5}\n', bad
+    assert evaluate._resume(tmp_path / "absent", 3) == {}
+
+
+def test_the_longest_items_come_first_and_rows_are_on_the_disk_before_the_next(laptop, passages, tmp_path, monkeypatch):
+    asked, synced, measure = [], [], cloze.LAMBADA.measure
+
+    def watched(model, bpe, items, switches):
+        asked.append([len(json.dumps(item)) for item in items])
+        written = [path.read_text(encoding="utf-8").count("\n") for path in (tmp_path / "out").glob("*.jsonl")]
+        assert sum(written) == sum(map(len, asked[:-1])) and len(synced) == len(asked) - 1
+        return measure(model, bpe, items, switches)
+
+    fsync = evaluate.os.fsync
+    monkeypatch.setattr(evaluate.os, "fsync", lambda number: synced.append(number) or fsync(number))
+    evaluate.run(*laptop, replace(cloze.LAMBADA, measure=watched), {}, passages, out=tmp_path / "out", progress=False)
+    sizes = [size for part in asked for size in part]
+    assert list(map(len, asked)) == [5, 5, 5, 5, 4] and sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1]
+
+
+def test_a_record_is_whole_or_the_old_one(laptop, passages, tmp_path, monkeypatch):
+    found = evaluate.run(*laptop, "lambada", {}, passages, 3, tmp_path, False, "first")
+    path = tmp_path / f"lambada-{found['digest']}-last_word-stop_words.json"
+    assert found["paths"]["record"] == str(path) and json.loads(path.read_text(encoding="utf-8"))["model"] == "first"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluate.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        evaluate.run(*laptop, "lambada", {}, passages, 3, tmp_path, False, "second")
+    assert json.loads(path.read_text(encoding="utf-8"))["model"] == "first"
+
+
+def test_what_was_read_with_another_warning_is_not_left_out(laptop, passages, capsys):
+    def read(path, limit):
+        warnings.warn("an old format", DeprecationWarning, stacklevel=2)
+        return cloze.LAMBADA.read(path, limit)
+
+    found = evaluate.run(*laptop, replace(cloze.LAMBADA, read=read), {}, passages, 2, progress=False)
+    assert found["left_out"] == [] and "warning: an old format" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="lambada: no item could be measured .item 1: the continuation"):
+        evaluate.run(*laptop, replace(cloze.LAMBADA, read=lambda *_: [{"text": "word " + "x" * 600}]), {}, progress=False)
+
+
 def test_malformed_and_hostile_items_are_told_and_the_rest_measured(laptop, passages, tmp_path, capsys):
     text = passages.read_text(encoding="utf-8").splitlines()
     long = json.dumps({"text": "word " + "x" * 600})
@@ -133,7 +209,33 @@ def test_the_command_prints_every_switch(passages, tmp_path, capsys):
     assert "accuracy:" in said and "perplexity:" in said and "record:" in said
 
 
+def test_the_command_hands_on_what_it_was_given(monkeypatch, capsys):
+    loaded, asked = [], []
+
+    class Model:
+        def to(self, device):
+            return device
+
+    def run(*given):
+        asked.append(given)
+        return {"values": {"accuracy": 12.5}, "left_out": ["one", "two"][2 * (given[5] is None):], "paths": {"record": "there"}}
+
+    monkeypatch.setattr(evaluate.modern, "load", lambda name, dtype: loaded.append((name, dtype)) or (Model(), "vocabulary"))
+    monkeypatch.setattr(evaluate, "run", run)
+    command("--task", "cbt-cn", "--device", "cpu")
+    assert "left out:" not in capsys.readouterr().out
+    command("--task", "lambada", "--device", "cpu", "--model", "mine", "--dtype", "bfloat16", "--set", "text=one line",
+            "--data", "d", "--limit", 3, "--out", "o", "--quiet")
+    assert loaded == [("world", torch.float32), ("mine", torch.bfloat16)]
+    lambada, cbt = cloze.LAMBADA, cloze.TASKS["cbt-cn"]
+    assert asked == [("cpu", "vocabulary", cbt, protocol.choose(cbt), None, None, "runs/evaluate", True, "world"),
+                     ("cpu", "vocabulary", lambada, protocol.choose(lambada, {"text": "one line"}), "d", 3, "o", False, "mine")]
+    said = capsys.readouterr().out
+    assert "text = one line\n" in said and "left out: 2" in said and "accuracy: 12.5\nleft" in said and "record: there" in said
+
+
 @pytest.mark.parametrize("arguments, says", [
+    (["--task", "lambada", "--set", "filter=a=b"], "filter cannot be 'a=b'"),
     (["--task", "lambda"], "unknown task 'lambda'; there are: lambada, cbt-cn"),
     (["--task", "lambada", "--set", "filter"], "--set takes SWITCH=VALUE, not 'filter'"),
     (["--task", "lambada", "--set", "filtre=none"], "lambada has no switch 'filtre'; it has: target, filter"),
