@@ -60,10 +60,11 @@ def wrong(notebook: dict, master: Master) -> list[str]:
         outputs = cell["outputs"]
         found += [f"{out['ename']}: {out['evalue']}" for out in outputs if out["output_type"] == "error"]
         if "check" in cell["metadata"].get("tags", []):
-            said += ["".join(out.get("text", "")) for out in outputs]
+            said += "".join("".join(out.get("text", "")) for out in outputs).splitlines()
     expected = [f"Problem {problem.id}: not attempted yet" for problem in master.coded]
-    return found + [f"the check said {line!r}, not {right!r}" for line, right in zip(
-        [line for text in said for line in text.splitlines()] + [""] * len(expected), expected, strict=False) if line != right]
+    if len(said) != len(expected):
+        found.append(f"{len(said)} checks spoke, and there are {len(expected)}")
+    return found + [f"a check said {line!r}, not {right!r}" for line, right in zip(said, expected, strict=False) if line != right]
 
 
 def run(folder: Path, python: str, tell=print) -> int:
@@ -73,6 +74,7 @@ def run(folder: Path, python: str, tell=print) -> int:
     away.mkdir(parents=True, exist_ok=True)
     (away / "run.py").write_text(RUN, encoding="utf-8")
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("MINIGPT", "PYTHON", "VIRTUAL_ENV"))}
+    here = dev.ROOT.as_uri().replace("file:///", "git+file://localhost/", 1)  # pip of Python 3.12 wants a host
     clean |= {"PATH": os.pathsep.join([str(made.parent), os.environ.get("PATH", "")])}
 
     def versions() -> str:
@@ -83,7 +85,7 @@ def run(folder: Path, python: str, tell=print) -> int:
     for master in masters():
         path, start = away / f"{master.name}.ipynb", time.perf_counter()
         text = json.dumps(master.student())
-        path.write_text(re.sub(r"git\+https?://[^\"\\ ]+", f"git+{dev.ROOT.as_uri()}", text), encoding="utf-8")
+        path.write_text(re.sub(r"git\+https?://[^\"\\ ]+", here, text), encoding="utf-8")
         subprocess.run([made, "run.py", path.name], cwd=away, env=clean, check=True)
         troubles = wrong(json.loads(path.read_text(encoding="utf-8")), master)
         failed += bool(troubles)
