@@ -86,6 +86,8 @@ def test_rows_belong_to_model_switches_and_data(laptop, passages, tmp_path):
     assert len(found) == 5
     many = [f'{{"text": "word {i}"}}' for i in range(40)]
     assert evaluate.digest(model, bpe, task, switches, many) != evaluate.digest(model, bpe, task, switches, [*many[:-1], items[0]])
+    swapped = [*many[:-2], many[-1], many[-2]]
+    assert evaluate.digest(model, bpe, task, switches, many) != evaluate.digest(model, bpe, task, switches, swapped)
 
 
 def test_rows_depend_on_all_weights_the_window_the_vocabulary_and_the_code(laptop, monkeypatch):
@@ -98,7 +100,7 @@ def test_rows_depend_on_all_weights_the_window_the_vocabulary_and_the_code(lapto
 
     changed = modern.load("world")[0]
     with torch.no_grad():
-        changed.wte.weight[1:] *= 1.01  # all but the beginning of the tensor
+        changed.wte.weight[600:700] *= 1.01  # a few rows, neither the first nor those in the middle
     found = [same, other(changed), other(bpe=BPE.train(world.stories(30), 400))]
     longer = modern.load("world")[0]
     longer.config = replace(longer.config, n_positions=64)
@@ -115,7 +117,7 @@ def test_rows_depend_on_all_weights_the_window_the_vocabulary_and_the_code(lapto
 
 def test_a_damaged_row_and_all_after_it_are_measured_again(tmp_path):
     path = tmp_path / "rows.jsonl"
-    for bad in (b"{broken\n", b"[1]\n", b'{"item": 9}\n', b'{"item": -1}\n', b'{"no": 1}\n', b'{"item": 2'):
+    for bad in (b"{broken\n", b"[1]\n", b'{"item": 9}\n', b'{"item": -1}\n', b'{"no": 1}\n', b'{"item": 2', b'{"item": 2}'):
         path.write_bytes(b'{"item": 1, "a": 5}\n' + bad + b'{"item": 0}\n' * bad.endswith(b"\n"))
         assert evaluate._resume(path, 3) == {1: {"a": 5}} and path.read_bytes() == b'{"item": 1, "a": 5}\n', bad
     assert evaluate._resume(tmp_path / "absent", 3) == {}
@@ -135,6 +137,20 @@ def test_the_longest_items_come_first_and_rows_are_on_the_disk_before_the_next(l
     evaluate.run(*laptop, replace(cloze.LAMBADA, measure=watched), {}, passages, out=tmp_path / "out", progress=False)
     sizes = [size for part in asked for size in part]
     assert list(map(len, asked)) == [5, 5, 5, 5, 4] and sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1]
+
+
+def test_a_chunk_that_was_not_done_to_the_end_is_begun_anew(laptop, passages, tmp_path):
+    asked = []
+
+    def watched(model, bpe, items, switches):
+        asked.append(len(items))
+        return cloze.LAMBADA.measure(model, bpe, items, switches)
+
+    watched.__module__ = cloze.LAMBADA.measure.__module__
+    path = tmp_path / evaluate.run(*laptop, "lambada", {}, passages, out=tmp_path, progress=False)["paths"]["rows"]
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:8]))
+    evaluate.run(*laptop, replace(cloze.LAMBADA, measure=watched), {}, passages, out=tmp_path, progress=False)
+    assert asked == [5, 5, 5, 4]  # one chunk of five was done, of the second three
 
 
 def test_a_record_is_whole_or_the_old_one(laptop, passages, tmp_path, monkeypatch):
@@ -170,6 +186,11 @@ def test_malformed_and_hostile_items_are_told_and_the_rest_measured(laptop, pass
     said = capsys.readouterr().err
     assert "passages.jsonl, line 3: it is not valid JSON" in said and "line 5: it has no last word" in said
     assert "item 3: the continuation has" in said and len(found["left_out"]) == 3 and found["values"]["passages"] == 4
+    assert found["items"] == 5 and found["limit"] is None  # of the seven lines two could not be read, of the items one not measured
+    one, other = ([{"text": "a b", "n": 1}, {"n": 1, "text": "a b"}][i:i + 1] for i in (0, 1))
+    found_in = [evaluate.run(*laptop, replace(cloze.LAMBADA, read=lambda *_, rows=rows: rows), {}, progress=False)["digest"]
+                for rows in (one, other)]
+    assert found_in[0] == found_in[1]  # the same item, however its fields are ordered
     alone = run(laptop, passages)
     assert alone["values"] == found["values"] and alone["paths"] == {}
 
