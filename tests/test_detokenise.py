@@ -20,11 +20,22 @@ CUT = {
         " The U.S. Army , Mr. Smith and No. 5 . \n": "The U.S. Army, Mr. Smith and No. 5.\n",
         " the ' blue ' one and / or 5 @-@ year @-@ old U.S. . \n": "the 'blue' one and/or 5-year-old U.S..\n",
         " 1932 – present \n": "1932 – present\n",
+        " 20 ° C , “ yes ” ... and 5 % of ( a ) [ b ] { c } ! ? : ; d . \n": "20° C, “yes”... and 5% of (a) [b] {c}!?:; d.\n",
+        " $ 1 £ 2 ¥ 3 € 4 ₱ 5 # 6 \n": "$1 £2 ¥3 €4 ₱5 #6\n",
+        " Mr. Smith of Bros. Co. Ltd. , No. 5 , weighs 9 lbs. and J.R.R. Tolkien , é.g. p. 7 , St. Ives . \n":
+            "Mr. Smith of Bros. Co. Ltd., No. 5, weighs 9 lbs. and J.R.R. Tolkien, é.g. p. 7, St. Ives.\n",
+        " red — blue / green , 3 @.@ 5 @-@ 4 @,@ 000 and 1990 – 95 , <unk> @.@ <unk> \n":
+            "red—blue/green, 3.5-4,000 and 1990–95, <unk>.<unk>\n",
+        " I 've , we 're , you 'll , he 'd , I 'm , it 's , O 'Neill 's \n": "I've, we're, you'll, he'd, I'm, it's, O'Neill's\n",
     },
     "ptb": {" no it was n't black monday \n": "no it wasn't black monday\n",
-            " mr. <unk> 's u.s.-based unit lost $ N million or N % \n": "mr. <unk>'s u.s.-based unit lost $N million or N%\n"},
-    "1bw": {"\" I do n't know , \" he said .\n": "\"I don't know,\" he said.\n"},
-    "cbt": {"`` Good dog ! '' said Tom -LRB- the boy -RRB- .": "\"Good dog!\" said Tom (the boy)."},
+            " mr. <unk> 's u.s.-based unit lost $ N million or N % \n": "mr. <unk>'s u.s.-based unit lost $N million or N%\n",
+            " he said it was -LRB- N % -RRB- they did n't u.s. corp. inc. \n":
+                "he said it was (N%) they didn't u.s. corp. inc.\n"},
+    "1bw": {"It was 5 . 5 % of $ 3 , he 's said ...\n": "It was 5. 5% of $3, he's said...\n",
+            "\" I do n't know , \" he said .\n": "\"I don't know,\" he said.\n"},
+    "cbt": {"`` Good dog ! '' said Tom -LRB- the boy -RRB- .": "\"Good dog!\" said Tom (the boy).",
+            "-LSB- a -RSB- -LCB- b -RCB- `` d '' I ca n't , no": "[a] {b} \"d\" I can't, no"},
 }
 
 
