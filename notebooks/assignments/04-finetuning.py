@@ -33,7 +33,7 @@ from torch import Tensor
 # What does not fit into `max_length` is cut, and start, delimiter and extract never are. The rule: while it does not fit, the
 # longest text loses its last token, and of several equally long ones the first. For a choice the answers together count as
 # one more text, behind the others, which is as long as the longest answer: if this text may keep n tokens, every answer keeps
-# at most its first n. So all answers are read after the same words.
+# at most its first n. So all answers are read after the same words. Similarity cuts its texts once, before it exchanges them.
 # %% tags=["solution"]
 def sequences(texts: list[list[int]], answers: list[list[int]], fmt: str, marks: tuple[int, int, int], max_length: int) -> list:
     """The ids of each sequence of an example, start and extract included: a list of 1, 2 or len(answers) lists of ids.
@@ -82,13 +82,21 @@ def diagnose_4_1(answer):
         return "similarity: neither text comes first, so both orders are read: two sequences, and you return one"
     if got != [[90, 1, 91, 2, 3, 92], [90, 2, 3, 91, 1, 92]]:
         return f"similarity: the texts 1 and 2, 3 become [90, 1, 91, 2, 3, 92] and [90, 2, 3, 91, 1, 92], not {got}"
-    got = made([[1, 2], [3]], [[4], [5, 6]], "choice", 20)
+    given, options = [[1, 2], [3]], [[4], [5, 6]]
+    got = made(given, options, "choice", 20)
+    if (given, options) != ([[1, 2], [3]], [[4], [5, 6]]):
+        return "choice: the lists that you were given have been changed: the caller may still need them, so work on copies"
     if len(got) == 1:
         return "choice: each answer has a sequence of its own, so two answers make two; you return one"
     if got == [[90, 1, 2, 91, 3, 91, 4, 92], [90, 1, 2, 91, 3, 91, 5, 6, 92]]:
         return "choice: there is a delimiter between document and question; the only one stands before the answer"
+    if got == [[90, 1, 2, 3, 91, 4, 92], [90, 1, 2, 3, 91, 5, 92]]:
+        return "choice: the answer 5, 6 lost a token, and there was room: all answers together are as long as the longest of them"
     if got != [[90, 1, 2, 3, 91, 4, 92], [90, 1, 2, 3, 91, 5, 6, 92]]:
-        return f"choice: 1, 2 and 3 with the answers 4 and 5, 6: [90, 1, 2, 3, 91, 4, 92] comes first; you return {got}"
+        return f"choice: 1, 2 and 3 with the answers 4 and 5, 6 become 90, 1, 2, 3, 91, an answer and 92; you return {got}"
+    got = made([[1], [2], [3]], [[4]], "choice", 20)
+    if got != [[90, 1, 2, 3, 91, 4, 92]]:
+        return f"choice: there may be more than two texts; 1 and 2 and 3 with the answer 4: [[90, 1, 2, 3, 91, 4, 92]], not {got}"
     given = [[1, 2, 3, 4, 5], [6]]
     got = made(given, [], "entailment", 7)
     if given != [[1, 2, 3, 4, 5], [6]]:
@@ -103,6 +111,11 @@ def diagnose_4_1(answer):
         return "the long text lost its beginning; a text loses its last token"
     if got != [[90, 1, 2, 3, 91, 6, 92]]:
         return f"1, 2, 3, 4, 5 and 6 in 7 places become [90, 1, 2, 3, 91, 6, 92], all places used, not {got[0]}"
+    got = made([[1, 2, 3, 4, 5], [6, 7, 8]], [], "entailment", 7)
+    if got == [[90, 1, 91, 6, 7, 8, 92]]:
+        return "the longest text lost all that was too much, and ended as the shorter: look for the longest again after each token"
+    if got != [[90, 1, 2, 91, 6, 7, 92]]:
+        return f"1 to 5 and 6, 7, 8 in 7 places become [90, 1, 2, 91, 6, 7, 92], not {got[0]}"
     if made([[1, 2, 3, 4]], [], "classification", 6) != [[90, 1, 2, 3, 4, 92]]:
         return "four tokens and two marks fit into 6 places, and you cut: classification has no delimiter that needs a place"
     got = made([[1, 2], [3, 4]], [], "similarity", 6)
@@ -115,6 +128,8 @@ def diagnose_4_1(answer):
     got = made([[1, 2, 3, 4, 5]], [[6], [7, 8]], "choice", 8)
     if got[0][:5] == [90, 1, 2, 3, 4]:
         return "choice: the first answer is read after 1, 2, 3, 4, the second after less: cut once, for the longest answer"
+    if got == [[90, 1, 2, 91, 6, 92], [90, 1, 2, 91, 7, 8, 92]]:
+        return "choice: a place stays empty: each sequence holds one answer, so the longest answer counts, and not their sum"
     if got != [[90, 1, 2, 3, 91, 6, 92], [90, 1, 2, 3, 91, 7, 8, 92]]:
         return f"choice: 1 to 5 with the answers 6 and 7, 8 in 8 places: both are read after 1, 2, 3; you return {got}"
     got = made([[1, 2, 3], [4]], [[5]], "choice", 7)
@@ -122,6 +137,11 @@ def diagnose_4_1(answer):
         return "choice: the question was cut away: document and question are two texts, so cut them before you join them"
     if got != [[90, 1, 2, 4, 91, 5, 92]]:
         return f"choice: 1, 2, 3 and 4 with the answer 5 in 7 places become [90, 1, 2, 4, 91, 5, 92], not {got}"
+    got = made([[1, 2, 3]], [[4, 5, 6]], "choice", 8)
+    if got == [[90, 1, 2, 3, 91, 4, 5, 92]]:
+        return "choice: the answers stand behind the texts, so of a text and an answer of the same length the text loses its token"
+    if got != [[90, 1, 2, 91, 4, 5, 6, 92]]:
+        return f"choice: 1, 2, 3 with the answer 4, 5, 6 in 8 places become [90, 1, 2, 91, 4, 5, 6, 92], not {got[0]}"
     got = made([[1, 2]], [[3, 4, 5, 6], [7]], "choice", 8)
     right = [[90, 1, 2, 91, 3, 4, 5, 92], [90, 1, 2, 91, 7, 92]]
     return "correct" if got == right else f"choice: an answer longer than the context gives way: {right}, not {got}"
@@ -139,17 +159,19 @@ def cases_4_1(rng):
 
     plain = [call(fmt, 99, count, 0) for fmt, count in (("classification", 1), ("entailment", 2)) for _ in range(3)]
     both = [call("similarity", 99, 2, 0) for _ in range(3)]
-    choice = [call("choice", 99, rng.randint(1, 2), rng.randint(2, 4)) for _ in range(5)]
+    choice = [call("choice", 99, n, rng.randint(2, 4)) for n in (1, 2, 2, 3, 3)]
     long = [call("classification", rng.randint(8, 12), 1, 0, 15, 20) for _ in range(2)]
     long += [call("classification", 9, 1, 0, 7, 7)]  # it just fits
     for _ in range(4):
         a, b = text(9, 20), text(1, 3)
         long.append(("sequences", rng.sample([a, b], 2), [], "entailment", (900, 901, 902), rng.randint(12, 14)))
+    long += [call("entailment", rng.randint(10, 14), 2, 0, 8, 12) for _ in range(2)]
     pairs = [("sequences", [[1, 2, 3, 4], [5, 6, 7, 8]], [], "similarity", (900, 901, 902), rng.choice([8, 10]))]
     pairs += [call("similarity", rng.randint(10, 14), 2, 0, 8, 12) for _ in range(3)]
     answers = [("sequences", [text(12, 20), text(2, 3)], [text(1, 1), text(2, 4)], "choice", (900, 901, 902), rng.randint(14, 17))
                for _ in range(3)]
     answers.append(("sequences", [text(2, 4)], [text(10, 14), text(1, 3), text(9, 9)], "choice", (900, 901, 902), 12))
+    answers.append(("sequences", [text(7, 7)], [text(7, 7), text(2, 2)], "choice", (900, 901, 902), rng.choice([12, 14])))
     return [("one text, or a premise and its hypothesis", 3, plain), ("both orders", 3, both),
             ("a sequence for each answer", 4, choice), ("too long: one text or two", 2, long),
             ("too long: both orders", 1, pairs), ("too long: answers", 2, answers)]
@@ -199,10 +221,14 @@ def diagnose_4_2(answer, read):
         return "pad: you count what differs from the filling, but its id may occur in a text, as in 5, 6, 0, 7"
     if last.tolist() != [[1], [3]]:
         return f"pad: the last tokens of [5, 7] and [5, 6, 0, 7] stand at [[1], [3]], not at {last.tolist()}"
-    got = answer([[[1], [2, 3]], [[4, 5, 6], [7]]], 9)
+    got = answer([[[5, 9]], [[5, 6, 9]]], 9)
+    if isinstance(got, list | tuple) and len(got) == 2 and isinstance(got[1], torch.Tensor) and got[1].tolist() != [[1], [2]]:
+        return "pad: the filling may be the last token's own id: its place follows from the length, and not from what is no filling"
+    got = answer([[[1], [2, 3, 8]], [[4, 5], [7]]], 9)
     got = [one.tolist() if isinstance(one, torch.Tensor) else one for one in got] if isinstance(got, list | tuple) else got
-    if got != [[[[1, 9, 9], [2, 3, 9]], [[4, 5, 6], [7, 9, 9]]], [[0, 1], [2, 0]]]:
-        return f"pad: for [[[1], [2, 3]], [[4, 5, 6], [7]]] and the filling 9 you return {got}"
+    right = [[[[1, 9, 9], [2, 3, 8]], [[4, 5, 9], [7, 9, 9]]], [[0, 2], [1, 0]]]
+    if list(got if isinstance(got, list | tuple) else []) != right:
+        return f"pad: [[[1], [2, 3, 8]], [[4, 5], [7]]] with the filling 9 becomes {right[0]} with the places {right[1]}, not {got}"
     hidden = torch.arange(24.0).view(2, 2, 3, 2)  # the state at place t of sequence k of example b begins with 12 b + 6 k + 2 t
     got, right = read(hidden, torch.tensor([[0, 2], [1, 0]])), [[[0, 1], [10, 11]], [[14, 15], [18, 19]]]
     if got is None:
@@ -217,6 +243,10 @@ def diagnose_4_2(answer, read):
         return "read_out: the second example is read at the first one's places; each sequence has a place of its own"
     if got.tolist() != right:
         return f"read_out: the states at [[0, 2], [1, 0]] begin with 0, 10, 14, 18; yours with {got[..., 0].flatten().tolist()}"
+    got = read(hidden[:1, :1], torch.tensor([[1]]))
+    if not isinstance(got, torch.Tensor) or got.shape != (1, 1, 2):
+        return f"read_out: one example with one sequence gives (1, 1, 2), not {tuple(getattr(got, 'shape', ()))}: " \
+            "squeeze() without a number takes each 1 of a shape away"
     leaf = hidden.clone().requires_grad_()
     return "correct" if getattr(read(leaf, torch.zeros(2, 2, dtype=torch.int64)), "requires_grad", False) else \
         "read_out: no gradient reaches the states: keep them in the tensor, without .item(), .tolist() or .detach()"
@@ -239,6 +269,7 @@ def cases_4_2(rng):
         b, k, t = rng.randint(2, 4), rng.randint(1, 3), rng.randint(4, 7)
         last = torch.tensor([[rng.randrange(t - 1) for _ in range(k)] for _ in range(b)])
         read.append(("read_out", normal(rng, b, k, t, rng.randint(2, 5)), last))
+    read.append(("read_out", normal(rng, 3, 1, 4, 5), torch.tensor([[1], [0], [2]])))
     return [("one sequence for each example, the filling occurs in the text", 3, one),
             ("several sequences for each example", 3, many), ("reading", 4, read)]
 # %% [markdown] problem="4.3" title="The head" points=15 difficulty=2 minutes=25
@@ -265,16 +296,16 @@ def diagnose_4_3(function):
         got = function(*arguments)
         return got.float() if isinstance(got, torch.Tensor) else got
 
-    one, layer = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]), torch.tensor([[0.0, 2.0], [1.0, 1.0]])
+    one, layer = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]), torch.tensor([[0.0, 2.0], [1.0, 0.0]])
     got = answer(one, layer, torch.zeros(2), "classification")
     if got is None:
         return "not attempted yet"
     if not isinstance(got, torch.Tensor) or got.shape != (2, 2):
         return f"two examples and two labels give a tensor of shape (2, 2), not {tuple(getattr(got, 'shape', ()))}"
-    right = torch.tensor([[-2.1269, -0.1269], [-0.6931, -0.6931]])
+    right = torch.tensor([[-2.1269, -0.1269], [-0.3133, -1.3133]])
     if torch.allclose(got.sum(-1), torch.ones(2), atol=1e-3) and (got >= 0).all():
         return "these are probabilities; return their logarithms"
-    if torch.allclose(got, torch.tensor([[0.0, 2.0], [1.0, 1.0]]), atol=1e-3):
+    if torch.allclose(got, layer, atol=1e-3):
         return "these are the layer's scores; the softmax is missing"
     if torch.allclose(got[0], torch.tensor([-1.3133, -0.3133]), atol=1e-3):
         return "the matrix is applied transposed: it is stored as (C, L), and a square matrix raises no error"
@@ -283,24 +314,30 @@ def diagnose_4_3(function):
     if not torch.allclose(got, right, atol=1e-3):
         return f"the scores 0 and 2 have the log-probabilities -2.127 and -0.127, not {[round(x, 3) for x in got[0].tolist()]}"
     got = answer(torch.zeros(1, 1, 2), layer, torch.tensor([0.0, 2.0]), "classification")
-    if not isinstance(got, torch.Tensor) or got.shape != (1, 2) or not torch.allclose(got, right[:1], atol=1e-3):
+    if getattr(got, "shape", None) == (2,):
+        return "one example and two labels give (1, 2), not (2,): squeeze() without a number takes each 1 of a shape away"
+    if not isinstance(got, torch.Tensor) or got.shape != (1, 2):
+        return f"one example and two labels give the shape (1, 2), not {tuple(getattr(got, 'shape', ()))}"
+    if not torch.allclose(got, right[:1], atol=1e-3):
         return "the bias is not added to the scores"
-    both = torch.tensor([[[1.0, 0.0], [0.0, 3.0]]])
+    both = torch.tensor([[[1.0, 2.0], [3.0, 1.0]]])
     got = answer(both, torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([0.0, -2.5]), "similarity")
     if not isinstance(got, torch.Tensor) or got.shape != (1, 2):
         return f"similarity: one pair and two labels give the shape (1, 2), not {tuple(getattr(got, 'shape', ()))}"
-    apart = (got[0, 1] - got[0, 0]).item()  # scores 0 and 1 + 3 - 2.5
-    known = {-1.0: "similarity: the bias is in it twice: add the states first, then the layer sees their sum once",
-             -0.5: "similarity: you take the mean of the two orders; the paper adds their states",
-             -1.5: "similarity: only the first order was read; its state and the second one's are added",
-             0.5: "similarity: only the second order was read; its state and the first one's are added"}
+    if not torch.allclose(got.exp().sum(-1), torch.ones(1), atol=1e-3):
+        return "similarity: the labels' probabilities do not sum to 1: add the states of both orders, and then take one softmax"
+    apart = (got[0, 1] - got[0, 0]).item()  # scores 0 and 3 + 4 - 2.5
+    known = {2.0: "similarity: the bias is in it twice: add the states first, then the layer sees their sum once",
+             1.0: "similarity: you take the mean of the two orders; the paper adds their states",
+             0.5: "similarity: only the first order was read; its state and the second one's are added",
+             1.5: "similarity: only the second order was read; its state and the first one's are added"}
     for value, says in known.items():
         if abs(apart - value) < 1e-3:
             return says
-    if not abs(apart - 1.5) < 1e-3:
-        return f"similarity: the two scores of (1, 0) + (0, 3) lie 1.5 apart here; yours lie {apart:.3f} apart"
-    three = torch.tensor([[[0.0], [2.0], [0.0]], [[5.0], [5.0], [5.0]]])
-    got = answer(three, torch.ones(1, 1), torch.ones(1), "choice")
+    if not abs(apart - 4.5) < 1e-3:
+        return f"similarity: the two scores of (1, 2) + (3, 1) lie 4.5 apart here; yours lie {apart:.3f} apart"
+    three = torch.tensor([[[0.0, 1.0], [2.0, 4.0], [0.0, 7.0]], [[5.0, 0.0], [5.0, 3.0], [5.0, 2.0]]])
+    got = answer(three, torch.tensor([[1.0], [0.0]]), torch.ones(1), "choice")
     if isinstance(got, torch.Tensor) and got.shape == (2, 3, 1):
         return "choice: the one output has to go: (2, 3), a number for each answer, not (2, 3, 1)"
     if not isinstance(got, torch.Tensor) or got.shape != (2, 3):
@@ -313,10 +350,21 @@ def diagnose_4_3(function):
         return "choice: the probabilities of an example's answers do not sum to 1"
     if not abs(got[0, 1].item() + 0.2395) < 1e-3:
         return f"choice: the scores 1, 3, 1 become -2.24, -0.24, -2.24, not {[round(x, 2) for x in got[0].tolist()]}"
-    leaf = (300 * one).requires_grad_()
+    got = answer(three[:1, :2], torch.tensor([[1.0], [0.0]]), torch.ones(1), "choice")
+    if getattr(got, "shape", None) == (2,):
+        return "choice: one example with two answers: (1, 2), not (2,); squeeze() without a number takes each 1 of a shape away"
+    if not isinstance(got, torch.Tensor) or got.shape != (1, 2):
+        return f"choice: one example with two answers gives the shape (1, 2), not {tuple(getattr(got, 'shape', ()))}"
+    if not torch.allclose(got, right[:1], atol=1e-3):
+        return f"choice: two answers with the scores 1, 3 have -2.13, -0.13, not {[round(x, 2) for x in got[0].tolist()]}"
+    leaf = (1000 * one).requires_grad_()
     got = answer(leaf, layer, torch.zeros(2), "entailment")
-    if not isinstance(got, torch.Tensor) or not got.isfinite().all():
-        return "scores 600 apart give minus infinity: exp(-600) is 0 for a float, so do not take the logarithm of a softmax"
+    if not isinstance(got, torch.Tensor) or got.shape != (2, 2) or not got.isfinite().all():
+        return "scores 2000 apart give minus infinity: exp(-2000) is 0 for a float, and exp(2000) is too large, so do " \
+            "not take the logarithm of a softmax"
+    if not abs(got[0, 0].item() + 2000) < 1:
+        return f"of two scores 2000 apart the smaller one's log-probability is -2000, not {got[0, 0].item():.1f}: what is " \
+            "added or cut off to keep a logarithm finite makes it wrong"
     return "correct" if got.requires_grad else "no gradient reaches the states: stay with tensors, without .tolist() or .detach()"
 
 
@@ -332,9 +380,11 @@ def cases_4_3(rng):
                           normal(rng, labels), fmt))
         return found
 
-    square = [("log_probabilities", normal(rng, 3, 1, 3), normal(rng, 3, 3), normal(rng, 3), "entailment")]
+    square = [("log_probabilities", normal(rng, 3, 1, 3), normal(rng, 3, 3), normal(rng, 3), "entailment"),
+              ("log_probabilities", normal(rng, 1, 1, 4), normal(rng, 4, 2), normal(rng, 2), "classification")]
+    few = [("log_probabilities", normal(rng, 1, 2, 5), normal(rng, 5, 1), normal(rng, 1), "choice")]
     return [("one sequence", 4, calls("classification", 1) + square), ("both orders", 4, calls("similarity", 2)),
-            ("a choice", 5, calls("choice", 0)), ("scores far apart", 2, calls("classification", 1, 2000.0))]
+            ("a choice", 5, calls("choice", 0) + few), ("scores far apart", 2, calls("classification", 1, 2000.0))]
 # %% [markdown] problem="4.4" title="Two losses" points=20 difficulty=3 minutes=35
 # While the model learns the task, it goes on predicting the next token of the task's own texts: $L_3 = L_2 + \lambda L_1$. Both
 # are to be minimised here, so both are mean *negative* log-probabilities, in nats.
@@ -373,23 +423,28 @@ def diagnose_4_4(loss, total):
         number = value.item() / math.log(2) if scalar(value) else math.nan
         return math.inf if math.isnan(number) else number
 
-    full = table([[3, 1, 2, 3], [3, 3, 2, 1], [1, 2, 3, 3], [1, 2, 3, 3]])  # 0 then 1: 1 bit; then 2: 2 bits; then 3: 3 bits
+    full = table([[3, 1, 2, 3], [2, 1, 3, 3], [2, 3, 1, 3], [3, 2, 3, 1]])  # 0 then 1: 1 bit; then 2: 3 bits; then 3: 3 bits
     got = loss(full, torch.tensor([[[0, 1, 2, 3]]]), torch.tensor([[3]]))
     if got is None:
         return "not attempted yet"
     if not scalar(got):
         return f"text_loss: return a tensor of shape (), not {getattr(got, 'shape', type(got).__name__)}"
-    known = {-2: "text_loss: the sign: a loss is the negative of the log-probability, so that smaller is better",
-             6: "text_loss: the sum over the tokens of a sequence; divide it by their number",
-             3: "text_loss: position t is compared with token t, which it has read already; it predicts token t + 1",
-             1.5: "text_loss: three tokens are predicted in a sequence of four, and you divide by four"}
+    known = {-7 / 3: "text_loss: the sign: a loss is the negative of the log-probability, so that smaller is better",
+             7: "text_loss: the sum over the tokens of a sequence; divide it by their number",
+             1.75: "text_loss: three tokens are predicted in a sequence of four, and you divide by four",
+             2: "text_loss: the last token, extract, is not predicted; the marks are, like the others",
+             3: "text_loss: the second token is not predicted; only the first has nothing before it",
+             8 / 3: "text_loss: position t is compared with the token before it; it predicts token t + 1",
+             7 / 3 / math.log(2): "text_loss: this is in bits; a nat is what the natural logarithm counts"}
+    known |= dict.fromkeys((5 / 3, 1.5, 1), "text_loss: position t is compared with token t, which it has read already; "
+                                            "it predicts token t + 1")
     for value, says in known.items():
         if abs(bits(got) - value) < 1e-3:
             return says
-    if abs(bits(got) - 2) > 1e-3:
-        return f"text_loss: tokens of 1, 2 and 3 bits have a mean of 2 bits, 1.386 nats; yours is {bits(got) * math.log(2):.3f}"
+    if abs(bits(got) - 7 / 3) > 1e-3:
+        return f"text_loss: tokens of 1, 3 and 3 bits have a mean of 7/3 bits, 1.617 nats; yours is {bits(got) * math.log(2):.3f}"
     got = loss(full + 7, torch.tensor([[[0, 1, 2, 3]]]), torch.tensor([[3]]))
-    if abs(bits(got) - 2) > 1e-3:
+    if abs(bits(got) - 7 / 3) > 1e-3:
         return "text_loss: adding 7 to all scores must change nothing: they are no log-probabilities before the softmax"
     short = table([[3, 3, 1, 2], [1, 2, 3, 3], [3, 3, 1, 2], [1, 3, 2, 3], [1, 3, 3, 2]])  # 0, 1, 1, then two places of padding
     got = loss(short, torch.tensor([[[0, 1, 1, 0, 0]]]), torch.tensor([[2]]))
@@ -403,19 +458,21 @@ def diagnose_4_4(loss, total):
             return says
     if abs(bits(got) - 2.5) > 1e-3:
         return f"text_loss: two tokens of 3 and 2 bits, then padding: 2.5 bits in the mean, and yours is {bits(got):.3f}"
-    long = table([[3, 1, 2, 3]] + [[1, 2, 3, 3]] * 4)  # 0, 1, 0, 0, 0: four tokens of 1 bit
+    long = table([[1, 3, 2, 3]] + [[1, 2, 3, 3]] * 4)  # 0, 1, 0, 0, 0: a token of 3 bits, three of 1 bit
     pair, ids = torch.cat([short, long], 1), torch.tensor([[[0, 1, 1, 0, 0], [0, 1, 0, 0, 0]]])  # two sequences of one example
     got, again = loss(pair, ids, torch.tensor([[2, 4]])), loss(pair.transpose(0, 1), ids.transpose(0, 1), torch.tensor([[2], [4]]))
-    if abs(bits(got) - 1.5) < 1e-3:
+    if abs(bits(got) - 11 / 6) < 1e-3:
         return "text_loss: you average over all tokens at once, so a long text counts more; first each sequence, then all of them"
-    if abs(bits(got) - 3.5) < 1e-3:
+    if min(abs(bits(got) - 2.75), abs(bits(got) - 1.625)) < 1e-3:
+        return "text_loss: you leave out an id that occurs in the text, too: what is padding follows from last alone"
+    if abs(bits(got) - 4) < 1e-3:
         return "text_loss: the sequences of an example are added; average over them too"
-    if abs(bits(got) - 1.75) > 1e-3 or abs(bits(again) - 1.75) > 1e-3:
-        return f"text_loss: sequences of 2.5 and 1 bit make 1.75; yours make {bits(got):.3f}, and {bits(again):.3f} as two examples"
+    if abs(bits(got) - 2) > 1e-3 or abs(bits(again) - 2) > 1e-3:
+        return f"text_loss: sequences of 2.5 and 1.5 bits make 2; yours make {bits(got):.3f}, and {bits(again):.3f} as two examples"
     log_p, labels = -math.log(2) * torch.tensor([[1.0, 1.0], [2.0, 0.415]]), torch.tensor([1, 0])
 
     def three(coefficient):
-        return total(log_p, labels, pair.transpose(0, 1), ids.transpose(0, 1), torch.tensor([[2], [4]]), coefficient)
+        return total(log_p, labels, pair.repeat(2, 1, 1, 1), ids.repeat(2, 1, 1), torch.tensor([[2, 4], [2, 4]]), coefficient)
 
     got = three(0.0)
     if got is None:
@@ -424,9 +481,10 @@ def diagnose_4_4(loss, total):
         return f"objective: return a tensor of shape (), not {getattr(got, 'shape', type(got).__name__)}"
     known = {-1.5: "objective: the sign of the task's loss: it is the negative of the right label's log-probability",
              3: "objective: the sum over the examples; average them",
-             1.75: "objective: with lambda = 0 only the texts' loss is left; lambda belongs to L1, not to L2",
+             2: "objective: with lambda = 0 only the texts' loss is left; lambda belongs to L1, not to L2",
              0.7075: "objective: you take the likeliest label, or the wrong one; what counts is the probability of the right label",
-             3.25: "objective: with lambda = 0 the texts' loss is still in it: multiply L1 by lambda",
+             3.5: "objective: with lambda = 0 the texts' loss is still in it: multiply L1 by lambda",
+             2.5: "objective: with lambda = 0 half of the texts' loss is still in it: lambda is an argument, and not always 0.5",
              1.10375: "objective: the mean over all labels; only the right label's log-probability counts"}
     for value, says in known.items():
         if abs(bits(got) - value) < 1e-3:
@@ -434,12 +492,14 @@ def diagnose_4_4(loss, total):
     if abs(bits(got) - 1.5) > 1e-3:
         return f"objective: right labels of 1 and 2 bits, lambda = 0: 1.5 bits, 1.040 nats; yours is {bits(got) * math.log(2):.3f}"
     got = bits(three(2.0))
-    if abs(got + 2) < 1e-3:
+    if abs(got + 2.5) < 1e-3:
         return "objective: the texts' loss is subtracted; both are minimised, so they are added"
-    if abs(got - 2) < 1e-3:
+    if abs(got - 2.5) < 1e-3:
         return "objective: the task's loss is multiplied by 1 - lambda; it keeps its full weight"
-    if abs(got - 5) > 1e-3:
-        return f"objective: 1.5 bits and 2 x 1.75 bits make 5, not {got:.3f}"
+    if abs(got - 6.5) < 1e-3:
+        return "objective: of each example only the first sequence is in the texts' loss; all K belong to it"
+    if abs(got - 5.5) > 1e-3:
+        return f"objective: 1.5 bits and 2 x 2 bits make 5.5, not {got:.3f}"
     pair.requires_grad_()
     log_p.requires_grad_()
     got = three(2.0)
@@ -459,7 +519,7 @@ def cases_4_4(rng):
         return 2 * normal(rng, b, sequences, t, v) + 1, ids, last
 
     def call(coefficient):
-        scores, ids, last = draw(rng.randint(1, 3), False)
+        scores, ids, last = draw(rng.randint(2, 3), False)
         labels = torch.tensor([rng.randrange(3) for _ in ids])
         return ("objective", (2 * normal(rng, len(ids), 3)).log_softmax(-1), labels, scores, ids, last, coefficient)
 
@@ -516,7 +576,10 @@ def diagnose_4_5(answer):
             return "matthews: the root is missing below"
         if not near(right):
             return f"{metric}: with 2 true and 1 false positives, 5 true and 2 false negatives it is {right}, not {got:.3f}"
-    got = answer("pearson", [1.0, 2.0, 4.0], [10.0, 30.0, 20.0])
+    got = answer("accuracy", [1, 1, 0], [1, 0, 0])
+    if not near(200 / 3):
+        return f"accuracy: two of three are right, 66.67 points, not {got}: do not round"
+    got = answer("pearson", [0.5, 1.0, 2.0], [10.0, 30.0, 20.0])
     if isinstance(got, bool) or not isinstance(got, int | float):
         return f"pearson: return a number, not {'nothing' if got is None else 'a ' + type(got).__name__}"
     if near(32.733 ** 2 / 100):
@@ -526,16 +589,20 @@ def diagnose_4_5(answer):
     if near(49.099) or near(21.822):
         return "pearson: n in one place and n - 1 in the other: covariance and deviations have to divide by the same number"
     if not near(32.733):
-        return f"pearson: (1, 2, 4) and (10, 30, 20) have a correlation of 32.733 points, not {got:.3f}"
+        return f"pearson: (0.5, 1, 2) and (10, 30, 20) have a correlation of 32.733 points, not {got:.3f}"
     got = answer("pearson", [1.0, 2.0, 4.0], [-1.0, -2.0, -4.0])
     if not near(-100):
         return f"pearson: a list and its negative have a correlation of -100, not {got}"
-    for metric, lists in (("f1", ([0, 0], [0, 0])), ("f1", ([1, 1], [0, 0])), ("matthews", ([1, 1, 1], [1, 1, 0])),
-                          ("pearson", ([2.5, 2.5], [1.0, 3.0]))):
+    got = answer("matthews", [1, 0, 0], [0, 1, 1])
+    if not near(-100):
+        return f"matthews: who is always wrong has a correlation of -100, not {got}: it may be negative"
+    for metric, lists in (("f1", ([0, 0], [0, 0])), ("f1", ([1, 1], [0, 0])), ("f1", ([1, 0], [0, 1])),
+                          ("matthews", ([1, 1, 1], [1, 1, 0])), ("matthews", ([1, 1, 0], [1, 1, 1])),
+                          ("pearson", ([2.5, 2.5], [1.0, 3.0])), ("pearson", ([1.0, 3.0], [2.5, 2.5]))):
         try:
             got = answer(metric, *lists)
         except ZeroDivisionError:
-            return f"{metric}: {lists[0]} for {lists[1]} divides by zero; who has learned nothing gets 0, not an error"
+            return f"{metric}: {lists[0]} for {lists[1]} divides by zero; a metric that would is 0, not an error"
         if not near(0):
             return f"{metric}: {lists[0]} for {lists[1]} should be 0, not {got}"
     return "correct"
@@ -551,14 +618,17 @@ def cases_4_5(rng):
             found.append(("score", metric, [1, 0, 0, 1] + [y if rng.random() < 0.7 else 1 - y for y in labels[4:]], labels))
         return found
 
+    matthews = classes("matthews")
+    matthews += [(*call[:2], [1 - x for x in call[2]], call[3]) for call in matthews[:2]]  # mostly wrong: below 0
     numbers = []
     for _ in range(4):
         labels = [rng.uniform(0, 5) for _ in range(12)]
         numbers.append(("score", "pearson", [rng.uniform(-1, 2) + y for y in labels], labels))
     same = rng.randint(0, 1)
     constant = [("score", "f1", [0] * 5, [0, 1, 1, 0, 1]), ("score", "f1", [0] * 4, [0] * 4),
-                ("score", "matthews", [same] * 6, [0, 1, 1, 1, 0, 1]), ("score", "pearson", [1.5] * 4, [1.0, 2.0, 4.0, 3.0])]
-    return [("accuracy", 1, classes("accuracy")), ("F1", 3, classes("f1")), ("Matthews' correlation", 2, classes("matthews")),
+                ("score", "matthews", [same] * 6, [0, 1, 1, 1, 0, 1]), ("score", "pearson", [1.5] * 4, [1.0, 2.0, 4.0, 3.0]),
+                ("score", "f1", [1, 0, 0], [0, 1, 1]), ("score", "pearson", [1.0, 2.0, 4.0, 3.0], [1.5] * 4)]
+    return [("accuracy", 1, classes("accuracy")), ("F1", 3, classes("f1")), ("Matthews' correlation", 2, matthews),
             ("Pearson's correlation", 2, numbers), ("who has learned nothing", 2, constant)]
 # %% [markdown] problem="4.6" title="The loop" points=20 difficulty=3 minutes=40
 # Write `fine_tune`. It passes `epochs` times over the batches, in their order. Update t (t = 0, 1, ... over all epochs) of N in
@@ -602,18 +672,27 @@ def toy_loss(p: dict[str, Tensor], batch: tuple[Tensor, Tensor]) -> Tensor:
     return torch.nn.functional.cross_entropy(toy_scores(p, batch[0]), batch[1])
 
 
-def fine_tune_toy(p: dict[str, Tensor], batches: list, held_out: tuple[Tensor, Tensor], epochs: int, rate: float, warmup: float):
-    """What fine_tune returns, judged by the accuracy on held_out, and what it has left of the parameters that it was given."""
+def fine_tune_toy(p: dict[str, Tensor], batches: list, held_out: tuple, epochs: int, rate: float, warmup: float, less: float = 0.0):
+    """What fine_tune returns, judged by the accuracy on held_out minus `less`, and what it has left of those that it was given."""
     def evaluate(p):
-        return (toy_scores(p, held_out[0]).argmax(1) == held_out[1]).float().mean().item()
+        return (toy_scores(p, held_out[0]).argmax(1) == held_out[1]).float().mean().item() - less
 
     return fine_tune(p, toy_loss, evaluate, batches, epochs, rate, warmup), {name: tensor.detach() for name, tensor in p.items()}
 # %% tags=["check"]
 def diagnose_4_6(answer):
+    asked = []  # how far w had gone down, whenever evaluate was asked
+
     def run(slopes, epochs=1, rate=1.0, warmup=0.0, says=None):
         """Fine-tunes w = (0, 0) where the loss of a batch is its slopes times w, so that the gradient is the slopes."""
-        p, said = {"w": torch.zeros(2)}, iter(says or range(99))
-        got = answer(p, lambda p, batch: (p["w"] * batch).sum(), lambda p: float(next(said)), slopes, epochs, rate, warmup)
+        p, said = {"w": torch.zeros(2)}, iter(says or range(1, 99))
+        asked.clear()
+
+        def evaluate(p):
+            w = p.get("w") if isinstance(p, dict) else None
+            asked.append(-w[0].item() if isinstance(w, torch.Tensor) and w.shape == (2,) else math.nan)
+            return float(next(said))
+
+        got = answer(p, lambda p, batch: (p["w"] * batch).sum(), evaluate, slopes, epochs, rate, warmup)
         return got, p
 
     def usable(got, *shapes):
@@ -624,7 +703,10 @@ def diagnose_4_6(answer):
                                                             and got[0][name].isfinite().all() for name, shape in shapes)
 
     flat, steep = torch.tensor([0.3, 0.4]), torch.tensor([30.0, 40.0])
-    got, _ = run([flat])
+    try:
+        got, _ = run([flat])
+    except ZeroDivisionError:
+        return "you divide by zero: warmup may be 0, which means that there is none, and N may be 1"
     if got is None:
         return "not attempted yet"
     if not isinstance(got, list | tuple) or len(got) != 2 or not isinstance(got[0], dict) or not isinstance(got[1], list):
@@ -653,23 +735,35 @@ def diagnose_4_6(answer):
         return "each number of the gradient was cut at 1, which turns its direction; scale the whole gradient by one factor"
     if abs(far - 1) > 1e-3:
         return f"a gradient of length 50 should be scaled to length 1; yours has the length {far:.3f}"
+    far = moved(steep, rate=0.1) * 50
+    if abs(far - 1) < 1e-3:
+        return "you scaled the step, rate included: first the gradient is scaled to the length 1, then it is multiplied by the rate"
+    if abs(far - 0.1) > 1e-4:
+        return f"with rate 0.1 a gradient that was scaled to the length 1 moves the parameters by 0.1, not by {far:.3f}"
     two = {"a": torch.zeros(1), "b": torch.zeros(1)}
-    got = answer(two, lambda p, batch: 3 * p["a"].sum() + 4 * p["b"].sum(), lambda p: 0.0, [0], 1, 1.0, 0.0)
+    got = answer(two, lambda p, batch: (3 * p["a"] + 4 * p["b"] + p["a"] * p["b"]).sum(), lambda p: 1.0, [0], 1, 1.0, 0.0)
     if not usable(got, ("a", (1,)), ("b", (1,))):
         return "with the two parameters a and b, return both of them, with their shapes"
     got = got[0]
     if abs(got["a"].item() + 1) < 1e-3 and abs(got["b"].item() + 1) < 1e-3:
         return "each parameter's gradient was scaled by itself; the length is that of all parameters together, here 5"
     ends = [w.item() for w in got.values()]
+    if abs(ends[0] + 0.6) < 1e-3 and abs(ends[1] + 0.68) < 1e-2:
+        return "the second parameter's gradient was taken after the first had moved: all of them are taken, and then all move"
     if abs(ends[0] + 0.6) > 1e-3 or abs(ends[1] + 0.8) > 1e-3:
         return f"slopes of 3 and 4 have the length 5 together, so the two parameters go to -0.6 and -0.8, not to {ends}"
     small = flat / 100
-    far = moved(small, small, small, epochs=2)  # (6 + 5 + 4 + 3 + 2 + 1) / 6
-    known = {6: "the rate never falls: the factor 1 - s takes it down in a straight line over all updates",
-             4: "the schedule starts again with each epoch: s counts the updates of all epochs, over N = 6 here",
+    far = moved(small, 4 / 3 * small)  # 1 + 4/3 * 1/2
+    if abs(far - 11 / 6) < 1e-3:
+        return "the batches were not taken in their order; here the first comes first, in every epoch"
+    far = moved(small, small, epochs=3)  # (6 + 5 + 4 + 3 + 2 + 1) / 6
+    again = "the schedule starts again with each epoch: s counts the updates of all epochs, over N = 6 here"
+    known = {6: "the rate never falls: the factor 1 - s takes it down in a straight line over all updates", 4.5: again, 5.5: again,
              2.5: "s is one update ahead: the first update is t = 0, and its factor here is 1",
+             -1.5: "N is the number of updates of one epoch in yours; it is that of all epochs, 6 here",
              56 / 6: "the gradients of earlier updates are still in it: each update needs the gradient of its own batch alone",
-             4.5: "the rate falls from epoch to epoch; it falls with every update, s = t / N"}
+             4: "the rate falls from epoch to epoch; it falls with every update, s = t / N",
+             11 / 6: "of three epochs evaluate liked each better than the one before, and you return the first one's parameters"}
     for value, says in known.items():
         if abs(far - value) < 1e-3:
             return says
@@ -684,6 +778,12 @@ def diagnose_4_6(answer):
             return says
     if abs(far - 1.125) > 1e-3:
         return f"with warmup = 0.5 four updates have the factors 0, 0.375, 0.5, 0.25, together 1.125; w moved by {far:.3f}"
+    got, _ = run([small, small], epochs=2)
+    said = got[1] if usable(got, ("w", (2,))) else None
+    if isinstance(said, list) and len(said) > 2:
+        return f"evaluate is asked after each epoch, here after each of two, and your list has {len(said)} numbers"
+    if len(asked) < 2 or abs(asked[0] / small[0].item() - 1.75) > 1e-3:
+        return "evaluate is asked after the updates of an epoch, with the parameters as they are then; yours judged others"
     got, given = run([small], epochs=4, says=[1, 3, 3, 2, 0, 0, 0, 0])  # the factors are 1, 0.75, 0.5, 0.25
     p, said = got if usable(got, ("w", (2,))) else (None, None)
     if said != [1.0, 3.0, 3.0, 2.0]:
@@ -698,6 +798,9 @@ def diagnose_4_6(answer):
             return says
     if abs(far - 1.75) > 1e-3:
         return f"after the second epoch, the best, w has moved by 1 + 0.75 gradients; yours has moved by {far:.3f}"
+    far = moved(small, epochs=3, says=[-3, -1, -2])  # the factors are 1, 2/3, 1/3
+    if not abs(far - 5 / 3) < 1e-3:
+        return "what evaluate says may be negative, here -3, -1, -2: the first epoch is the best so far, whatever it scored"
     if given["w"].any():
         return "the parameters that you were given have been changed: a second run could not start from them again; copy them first"
     return "correct"
@@ -731,7 +834,8 @@ def cases_4_6(rng):
         if sum((after[name] - p).square().sum().item() for name, p in drawn[1].items()) > 0.2499:  # the whole rate, so it was cut
             long.append(drawn)
     many = [call(3, 1, 0.5, 0.0), call(5, 1, 0.5, 0.0), draw(lambda said: said[1] > said[0], 4, 2, 1.0, 0.0, 0.3)]
-    best = [draw(lambda said, n=n: said.index(max(said)) not in (0, 4) and said.count(max(said)) == n, 3, 5, 1.0, 0.0, 0.3)
+    best = [draw(lambda said: said.index(max(said)) == 1 and max(said) < 1, 3, 3, 1.0, 0.0, 0.3) + (3.0,)]
+    best += [draw(lambda said, n=n: said.index(max(said)) not in (0, 4) and said.count(max(said)) == n, 3, 5, 1.0, 0.0, 0.3)
             for n in (1, 2, 1)]
     return [("one update", 4, [call(1, 1, 0.5, 0.0) for _ in range(3)]),
             ("long gradients", 4, long),
