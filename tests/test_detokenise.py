@@ -54,8 +54,20 @@ def test_what_would_be_misread_keeps_its_words_apart():
     written = detokenise(text)
     assert written == f"the {MARK}T4.5{MARK}, a losses--close call... and {MARK}1,000th{MARK}.\n" and retokenise(written) == text
     assert marks(written) == {"chunks with marks": 2, "lines left as they were": 0, "lines": 2}
+    assert marks(detokenise("no edges\n also none\n")) == {"chunks with marks": 0, "lines left as they were": 2, "lines": 3}
     genuine, cut = " well-known \n", " well @-@ known \n"  # the public ones write both alike
     assert public_wikitext(genuine) == public_wikitext(cut) and detokenise(genuine) != detokenise(cut) == "well-known\n"
+
+
+@pytest.mark.parametrize("style, text, expected", [
+    ("wikitext", " He said ' so ' . \n", f"He said {MARK}'{MARK}so{MARK}'{MARK}.\n"),  # would look like an 's that was missed
+    ("wikitext", " 's car \n", "'s car\n"), ("wikitext", " 've been \n", "'ve been\n"), ("wikitext", " 're \n", "'re\n"),
+    ("wikitext", " 'll \n", "'ll\n"), ("wikitext", " 'd \n", "'d\n"), ("wikitext", " 'm \n", "'m\n"),
+    ("wikitext", " the '90s \n", f"the {MARK}'90s\n"), ("wikitext", " the'90s \n", "the'90s\n"),
+    ("wikitext", " a - b \n", "a - b\n"), ("wikitext", " , a \n", ", a\n"), ("1bw", "1,000.5 and 4-5", "1,000.5 and 4-5"),
+])
+def test_marks_stand_only_where_they_must(style, text, expected):
+    assert detokenise(text, style) == expected and retokenise(expected, style) == text
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -86,6 +98,12 @@ def test_every_real_line_of_wikitext(mirror):
     assert not any(left in whole for left in (" @-@ ", " @,@ ", " @.@ ", " ,", " 's", " ;", " )", "( "))
     found = marks(whole)
     assert found["lines left as they were"] == 0 and found["chunks with marks"] < 100  # of 200,000
+
+
+def test_public_wikitext_on_a_line_with_everything():
+    line = " N of ( a [ b ] { c } ) \" d \" ' e ' , s ' = = = = x @-@ y 1 @,@ 5 @.@ 2 ° C : no ; yes . it 's \n"
+    theirs = pytest.importorskip("lm_eval.tasks.wikitext.preprocess_wikitext").wikitext_detokenizer({"page": line})
+    assert public_wikitext(line) == theirs
 
 
 def test_public_wikitext_is_the_harness_function(mirror):
