@@ -221,9 +221,9 @@ def diagnose_4_2(answer, read):
         return "pad: you count what differs from the filling, but its id may occur in a text, as in 5, 6, 0, 7"
     if last.tolist() != [[1], [3]]:
         return f"pad: the last tokens of [5, 7] and [5, 6, 0, 7] stand at [[1], [3]], not at {last.tolist()}"
-    got = answer([[[5, 9]], [[5, 6, 9]]], 9)
+    got = answer([[[5, 9]], [[9, 6, 9]]], 9)
     if isinstance(got, list | tuple) and len(got) == 2 and isinstance(got[1], torch.Tensor) and got[1].tolist() != [[1], [2]]:
-        return "pad: the filling may be the last token's own id: its place follows from the length, and not from what is no filling"
+        return "pad: the filling may be the last token's own id: its place follows from the length, and not from a search for an id"
     got = answer([[[1], [2, 3, 8]], [[4, 5], [7]]], 9)
     got = [one.tolist() if isinstance(one, torch.Tensor) else one for one in got] if isinstance(got, list | tuple) else got
     right = [[[[1, 9, 9], [2, 3, 8]], [[4, 5, 9], [7, 9, 9]]], [[0, 2], [1, 0]]]
@@ -359,7 +359,9 @@ def diagnose_4_3(function):
         return f"choice: two answers with the scores 1, 3 have -2.13, -0.13, not {[round(x, 2) for x in got[0].tolist()]}"
     leaf = (1000 * one).requires_grad_()
     got = answer(leaf, layer, torch.zeros(2), "entailment")
-    if not isinstance(got, torch.Tensor) or got.shape != (2, 2) or not got.isfinite().all():
+    if not isinstance(got, torch.Tensor) or got.shape != (2, 2):
+        return f"entailment: two pairs and two labels give the shape (2, 2), not {tuple(getattr(got, 'shape', ()))}"
+    if not got.isfinite().all():
         return "scores 2000 apart give minus infinity: exp(-2000) is 0 for a float, and exp(2000) is too large, so do " \
             "not take the logarithm of a softmax"
     if not abs(got[0, 0].item() + 2000) < 1:
@@ -503,7 +505,7 @@ def diagnose_4_4(loss, total):
     pair.requires_grad_()
     log_p.requires_grad_()
     got = three(2.0)
-    flows = getattr(got, "requires_grad", False)
+    flows = scalar(got) and got.requires_grad
     flows = flows and None not in [g if g is None else 0 for g in torch.autograd.grad(got, (pair, log_p), allow_unused=True)]
     return "correct" if flows else "objective: the gradient is cut off: stay with tensors, without .item(), .tolist(), .detach()"
 
@@ -642,8 +644,9 @@ def cases_4_5(rng):
 # (Plain gradient descent, without Adam, is enough here, since a pre-trained network has only a short way to go.)
 # %% tags=["solution"]
 def fine_tune(p: dict, loss, evaluate, batches: list, epochs: int, rate: float, warmup: float) -> tuple[dict, list[float]]:
-    """p: tensors by name; loss(p, batch) -> a scalar that depends on all of them; evaluate(p) -> a float, the larger the better;
-    warmup: the share of all updates, 0 for none -> the parameters after the best epoch, and what evaluate said after each.
+    """p: tensors by name, plain ones or a network's parameters; loss(p, batch) -> a scalar that depends on all of them;
+    evaluate(p) -> a float, the larger the better; warmup: the share of all updates, 0 for none -> the parameters after the best
+    epoch, and what evaluate said after each.
     """
     ### BEGIN SOLUTION
     p = {name: tensor.detach().clone().requires_grad_() for name, tensor in p.items()}
@@ -769,25 +772,28 @@ def diagnose_4_6(answer):
             return says
     if abs(far - 3.5) > 1e-3:
         return f"six updates with the factors 1, 5/6, 4/6 and so on make 3.5 gradients; w moved by {far:.3f}"
-    far = moved(small, small, epochs=2, warmup=0.5)  # 0 + 0.5 * 0.75 + 0.5 + 0.25
-    known = {2.5: "the warm-up is ignored: while s < warmup the factor has s / warmup in it",
-             2.0: "the way down begins after the warm-up in yours; here the factor 1 - s holds from the start",
-             1.25: "while it warms up your factor leaves out 1 - s; it is in the factor from the start"}
+    far = moved(small, small, epochs=2, warmup=0.7)  # 0 + 0.25 / 0.7 * 0.75 + 0.5 / 0.7 * 0.5 + 0.25
+    whole = "your warm-up lasts a whole number of updates; here s itself is compared with warmup, and the factor is s / warmup"
+    known = {2.5: "the warm-up is ignored: while s < warmup the factor has s / warmup in it", 1.125: whole, 2.5 / 3: whole,
+             1.5: "warmup is a share of all updates, and not a number of them: it is s that is compared with it",
+             9 / 7: "warmup is a share of all updates, and not of those of one epoch",
+             40 / 21: "the way down begins after the warm-up in yours; here the factor 1 - s holds from the start",
+             37 / 28: "while it warms up your factor leaves out 1 - s; it is in the factor from the start"}
     for value, says in known.items():
         if abs(far - value) < 1e-3:
             return says
-    if abs(far - 1.125) > 1e-3:
-        return f"with warmup = 0.5 four updates have the factors 0, 0.375, 0.5, 0.25, together 1.125; w moved by {far:.3f}"
+    if abs(far - 0.875) > 1e-3:
+        return f"with warmup = 0.7 four updates have the factors 0, 0.268, 0.357, 0.25, together 0.875; w moved by {far:.3f}"
     got, _ = run([small, small], epochs=2)
     said = got[1] if usable(got, ("w", (2,))) else None
     if isinstance(said, list) and len(said) > 2:
         return f"evaluate is asked after each epoch, here after each of two, and your list has {len(said)} numbers"
     if len(asked) < 2 or abs(asked[0] / small[0].item() - 1.75) > 1e-3:
         return "evaluate is asked after the updates of an epoch, with the parameters as they are then; yours judged others"
-    got, given = run([small], epochs=4, says=[1, 3, 3, 2, 0, 0, 0, 0])  # the factors are 1, 0.75, 0.5, 0.25
+    got, given = run([small], epochs=4, says=[0.1, 0.3, 0.3, 0.2, 0, 0, 0, 0])  # the factors are 1, 0.75, 0.5, 0.25
     p, said = got if usable(got, ("w", (2,))) else (None, None)
-    if said != [1.0, 3.0, 3.0, 2.0]:
-        return f"evaluate is asked after each of four epochs and said 1, 3, 3, 2; your list is {said}"
+    if said != [0.1, 0.3, 0.3, 0.2]:
+        return f"evaluate is asked after each of four epochs and said 0.1, 0.3, 0.3, 0.2; your list is {said}"
     far = -p["w"][0].item() / small[0].item()
     known = {2.5: "you return the last epoch's parameters, and evaluate liked the second best. (Did you keep those? A tensor "
                   "that is changed in place changes under all its names.)",
@@ -801,7 +807,12 @@ def diagnose_4_6(answer):
     far = moved(small, epochs=3, says=[-3, -1, -2])  # the factors are 1, 2/3, 1/3
     if not abs(far - 5 / 3) < 1e-3:
         return "what evaluate says may be negative, here -3, -1, -2: the first epoch is the best so far, whatever it scored"
-    if given["w"].any():
+    network = {"w": torch.nn.Parameter(torch.zeros(2))}
+    try:
+        answer(network, lambda p, batch: (p["w"] * batch).sum(), lambda p: 1.0, [small], 1, 1.0, 0.0)
+    except (RuntimeError, ValueError) as error:
+        return f"a network's parameters have gradients already: detach() what you copy, or the copy hangs on them ({error})"
+    if given["w"].any() or network["w"].any():
         return "the parameters that you were given have been changed: a second run could not start from them again; copy them first"
     return "correct"
 
