@@ -18,7 +18,7 @@ def site(options) -> None:
     from course import edition
 
     try:
-        print(f"the students' site is at {(edition.build(options.out) / 'index.html').as_uri()}")
+        print(f"the students' site is at {(edition.build(options.out.resolve()) / 'index.html').as_uri()}")
     except (ValueError, OSError) as error:
         sys.exit(f"course site: {error}")
 
