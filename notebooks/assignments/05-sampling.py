@@ -3,17 +3,18 @@
 #
 # A language model answers one question: which token comes next, and how surely? In this assignment you build everything that
 # stands between its answers and a text. The first half chooses a token, from temperature to the draw. The second half makes
-# writing fast, with a cache of keys and values, for several prompts at a time. Chapter 11 of the book explains all of it; there
-# prompts of unequal length are read side by side, here you take the other way, which most libraries take: padding on the left.
+# writing fast, with a cache of keys and values, for several prompts at a time. Chapter 11 of the book explains all of it (and
+# chapter 3 the mask of a text that goes on, and the heads). There prompts of unequal length are read side by side; here you take
+# the other way, which most libraries take: padding on the left.
 # At the end the book's small model writes with your own loop, and you see what the cache was worth.
 #
 # **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub as
 # it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing: look
 # for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may add
-# cells and functions of your own; the names, the arguments and the results of the stubs have to stay. The grader runs your
-# notebook from top to bottom in a fresh process without network, and then calls your functions with inputs that you have not
-# seen. Each later problem is marked as if the earlier ones were right, so an early mistake costs its points once. The checks in
-# this notebook use your own earlier functions: get those right first.
+# cells and functions of your own; the names, the arguments and the results of the stubs have to stay, and no
+# function may change what it was given. The grader runs your notebook from top to bottom in a fresh process without network, and
+# then calls your functions with inputs that you have not seen. Each later problem is marked as if the earlier ones were right, so
+# an early mistake costs its points once. The checks in this notebook use your own earlier functions: get those right first.
 #
 # **What you may use.** Python and all of PyTorch, its attention included, and the functions of the next cell. The book's own
 # model and its sampling are closed while grading, and so is transformers. With a person or an assistant you may discuss ideas,
@@ -69,8 +70,9 @@ def waiting(function, *arguments) -> bool:
 
 # %% [markdown] problem="5.1" title="Temperature" points=10 difficulty=1 minutes=15
 # Write `probabilities`: the logits of every row are divided by the temperature and go through a softmax. Temperature 0 is the
-# limit of small temperatures, greedy: the highest logit gets probability 1, and of several equal ones the first. No result may
-# be infinite or not a number, neither for logits of 1,000 nor at a temperature of 1e-37.
+# limit of small temperatures, greedy: the highest logit gets probability 1, and of several equal ones the first. Only 0 itself is
+# greedy: at 0.005 two logits that are close still share. No result may be infinite or not a number, neither for logits of 1,000
+# nor at a temperature of 1e-37.
 # %% tags=["solution"]
 def probabilities(logits: Tensor, temperature: float) -> Tensor:
     """logits (batch, vocab_size), temperature 0 or more -> probabilities, the same shape."""
@@ -83,11 +85,14 @@ def probabilities(logits: Tensor, temperature: float) -> Tensor:
 # %% tags=["check"]
 def diagnose_5_1(answer):
     logits = torch.tensor([[0.0, math.log(4)], [0.0, 0.0]])  # odds of 1 to 4 in the first row, of 1 to 1 in the second
-    got = answer(logits.clone(), 2.0)
+    given = logits.clone()
+    got = answer(given, 2.0)
     if got is None:
         return "not attempted yet"
     if wrong := misshapen(got, (2, 2)):
         return wrong
+    if not torch.equal(given, logits):
+        return "the logits that you were given have changed: make a new tensor (`-=` and the like change the old one)"
     first = got[0].tolist()
     if abs(got[0].sum() - 1) > 1e-3 and abs(got[:, 1].sum() - 1) < 1e-3:
         return "the columns sum to 1, not the rows: the softmax runs over the vocabulary, the last dimension"
@@ -127,7 +132,23 @@ def diagnose_5_1(answer):
         return f"at temperature 1e-37 {wrong}"
     if got.isnan().any():
         return "at temperature 1e-37 a logit of 100 becomes infinite: subtract the highest logit before you divide, not after"
-    return "correct" if got[0].tolist() == [1, 0] else f"at temperature 1e-37 logits 100 and 90 give (1, 0), not {got[0].tolist()}"
+    if got[0].tolist() != [1, 0]:
+        return f"at temperature 1e-37 logits 100 and 90 give (1, 0), not {got[0].tolist()}"
+    for temperature in (0, 1e-37):
+        got = answer(torch.tensor([[5.0, 3.0, 1.0], [500.0, 900.0, 700.0]]), temperature)
+        if wrong := misshapen(got, (2, 3)):
+            return f"at temperature {temperature} {wrong}"
+        if got.tolist() != [[1, 0, 0], [0, 1, 0]]:
+            return (f"at temperature {temperature} the rows (5, 3, 1) and (500, 900, 700) give (1, 0, 0) and (0, 1, 0), not "
+                    f"{got.tolist()}: each row has a highest logit of its own")
+    for temperature in (0.005, 1e-9):
+        got = answer(torch.tensor([[0.0, -temperature * math.log(3)]]), temperature)
+        if wrong := misshapen(got, (1, 2)):
+            return f"at temperature {temperature} {wrong}"
+        if not close(got, [[0.75, 0.25]]):
+            return (f"at temperature {temperature} two logits that differ by {temperature} · ln 3 still share, (0.75, 0.25), and "
+                    f"yours give {got[0].tolist()}: only 0 itself is greedy")
+    return "correct"
 
 
 print("Problem 5.1:", diagnose_5_1(probabilities))
@@ -136,16 +157,25 @@ def normal(rng, *shape):
     return torch.randn(shape, generator=torch.Generator().manual_seed(rng.getrandbits(31)))
 
 
+def tied_rows(rng, batch, size):
+    """Logits whose two highest are equal, in places of its own for each row; the first of them differs from row to row."""
+    while True:
+        logits = normal(rng, batch, size)
+        for row in logits:
+            row[rng.sample(range(size), 2)] = 5.0
+        if len(set(logits.argmax(-1).tolist())) > 1:
+            return logits
+
+
 def cases_5_1(rng):
     plain, zero, large = [], [], []
     for _ in range(4):
         batch, size = rng.randint(2, 4), rng.randint(4, 9)
         plain.append(("probabilities", 3 * normal(rng, batch, size), rng.choice([0.3, 0.5, 2.0, 3.0])))
-        tied = normal(rng, batch, size)
-        tied[:, rng.sample(range(size), 2)] = 5.0
-        zero.append(("probabilities", tied, rng.choice([0, 0.0])))
+        zero.append(("probabilities", tied_rows(rng, batch, size), rng.choice([0, 0.0])))
         large += [("probabilities", 1000 + 3 * normal(rng, batch, size), rng.choice([0.5, 2.0])),
-                  ("probabilities", 100 * normal(rng, batch, size), 1e-37)]
+                  ("probabilities", 100 * normal(rng, batch, size), 1e-37),
+                  *(("probabilities", cold * normal(rng, batch, size), cold) for cold in (0.005, 1e-9))]
     return [("ordinary temperatures", 4, plain), ("temperature 0", 3, zero), ("large logits, tiny temperatures", 3, large)]
 # %% [markdown] problem="5.2" title="Cut the tail" points=15 difficulty=2 minutes=35
 # Two ways to cut off what is unlikely. Both return logits, in which the tokens that are cut have become minus infinity and all
@@ -190,11 +220,14 @@ def diagnose_5_2(top_k, top_p):
         finite = got.isfinite()
         return [[i for i, stays in enumerate(row) if stays] for row in finite.tolist()], bool((got[~finite] == -math.inf).all())
 
-    got = top_k(logits.clone(), 2)
+    given = logits.clone()
+    got = top_k(given, 2)
     if got is None:
         return "not attempted yet"
     if wrong := misshapen(got, (2, 4)):
         return f"keep_top_k: {wrong}"
+    if not torch.equal(given, logits):
+        return "keep_top_k changes the logits that it was given: make a new tensor"
     (first, second), cut = kept(got, 2)
     if first == [0, 1, 2, 3] and (got[0, 1] == 0 or got[0, 3] == 0):
         return "keep_top_k sets what it cuts to 0, but a logit of 0 is likelier than one of -1: minus infinity is no probability"
@@ -202,7 +235,12 @@ def diagnose_5_2(top_k, top_p):
         return "keep_top_k takes the 2 highest logits of the whole batch: each row has likeliest tokens of its own"
     if first == [2] and second == [1]:
         return "keep_top_k with k = 2 keeps one token: the k-th likeliest itself stays in"
-    if (first, second, cut) != ([0, 2], [1, 3], True):
+    if first == second == [0, 1, 2, 3] or ((first, second) == ([0, 2], [1, 3]) and not cut):
+        return f"keep_top_k with k = 2: in (3, 1, 4, -1) two logits become minus infinity; yours become {got[0].tolist()}"
+    if first == [0, 2] and second != [1, 3]:
+        return (f"keep_top_k: the first row is right, but of (10, 40, 20, 30) the 2 likeliest are the tokens 1 and 3, and you keep "
+                f"{second}: each row has a bar of its own")
+    if (first, second) != ([0, 2], [1, 3]):
         return f"keep_top_k: of (3, 1, 4, -1) the 2 likeliest are the tokens 0 and 2, and you keep {first}"
     if not close(got[got.isfinite()], logits[got.isfinite()]):
         return "keep_top_k keeps the right tokens, but their logits should stay as they were"
@@ -216,26 +254,40 @@ def diagnose_5_2(top_k, top_p):
     if misshapen(got, (2, 4)) or not close(got, logits):
         return "keep_top_k: a k of 40 in a vocabulary of 4 should keep everything as it is"
 
-    logits = torch.tensor([[0.1, 0.5, 0.15, 0.25], [0.4, 0.1, 0.3, 0.2]]).log() + 1
-    got = top_p(logits.clone(), 0.6)
+    logits = torch.tensor([[0.1, 0.5, 0.15, 0.25], [0.7, 0.1, 0.15, 0.05]]).log() + 1
+    given = logits.clone()
+    got = top_p(given, 0.6)
     if got is None:
         return "keep_top_p: not attempted yet"
     if wrong := misshapen(got, (2, 4)):
         return f"keep_top_p: {wrong}"
+    if not torch.equal(given, logits):
+        return "keep_top_p changes the logits that it was given: make a new tensor"
     if got.min() >= 0 and abs(got[0].sum() - 1) < 1e-3:
         return "keep_top_p gives back probabilities: logits are wanted, with -inf where something is cut"
     (first, second), cut = kept(got, 2)
-    if first == [1] and second == [0]:
-        return ("keep_top_p drops the token with which p is reached: 0.5 alone does not reach 0.6, so the next one, 0.25, stays in")
+    if first == [1] and second in ([], [0]):
+        if kept(top_p(logits[:1].clone(), 0.6))[0] != [[1]]:
+            return "keep_top_p cuts a row otherwise when it comes alone: softmax and sums run along the row, the last dimension"
+        return "keep_top_p drops the token with which p is reached: 0.5 alone does not reach 0.6, so the next one, 0.25, stays in"
+    if first == [0, 1, 2, 3] and (got[0, 0] == 0 or got[0, 2] == 0):
+        return ("keep_top_p sets what it cuts to 0, but a logit of 0 may be likelier than what is kept: what is cut becomes minus "
+                "infinity")
     if first == second == [0, 1, 2, 3]:
-        return "keep_top_p keeps everything: add up probabilities; of (0.1, 0.5, 0.15, 0.25) the tokens 1 and 3 reach 0.6"
-    if first == [0, 1]:
-        return ("keep_top_p keeps as many tokens as it should, but the wrong ones: what you found in sorted order has to go back "
-                "to where the tokens stand")
+        return ("keep_top_p keeps everything: begin with the likeliest and add up probabilities, not logits; of (0.1, 0.5, 0.15, "
+                "0.25) the tokens 1 and 3 reach 0.6")
+    if first in ([0, 1], [0, 3]):
+        return ("keep_top_p keeps as many tokens as it should, but the wrong ones: go from the likeliest down, and bring what you "
+                "found in this order back to where the tokens stand (place i of the order belongs to the token order[i])")
     if 0 in first:
-        return "keep_top_p keeps the least likely token, 0.1: go from the likeliest down"
-    if (first, second, cut) != ([1, 3], [0, 2], True):
+        return "keep_top_p keeps the least likely token, 0.1: go from the likeliest down, and add up probabilities, not logits"
+    if first != [1, 3]:
         return f"keep_top_p: of (0.1, 0.5, 0.15, 0.25) the tokens 1 and 3 are the smallest set that reaches 0.6; you keep {first}"
+    if second != [0]:
+        return (f"keep_top_p: the first row is right, but in (0.7, 0.1, 0.15, 0.05) token 0 alone reaches 0.6, and you keep "
+                f"{second}: each row has a set of its own")
+    if not cut:
+        return f"keep_top_p keeps the right tokens; all others become minus infinity, and yours {got[0].tolist()}"
     if not close(got[got.isfinite()], logits[got.isfinite()]):
         return "keep_top_p keeps the right tokens, but their logits should stay as they were"
     sure = torch.tensor([[0.0, 30.0, 0.0]])
@@ -265,19 +317,27 @@ def reachable(rng, logits):
             return p
 
 
+def unlike(rng, size):
+    """Three rows, from flat to peaked, and a p that takes another number of tokens in each."""
+    while True:
+        logits = distinct(rng, 3, size, gap=0.3) * torch.tensor(rng.sample([0.6, 1.5, 4.0], 3))[:, None]
+        p = reachable(rng, logits)
+        if len(set(keep_top_p(logits, p).isfinite().sum(-1).tolist())) == 3:
+            return logits, p
+
+
 def cases_5_2(rng):
     likeliest, ties, smallest, sure, everything = [], [], [], [], []
     for _ in range(4):
         size = rng.randint(6, 9)
-        logits = distinct(rng, 3, size)
+        logits = distinct(rng, 3, size) + torch.tensor(rng.sample([-9.0, 0.0, 9.0], 3))[:, None]
         likeliest.append(("keep_top_k", logits, rng.randint(2, size - 2)))
         tied = logits.clone()
         for row in tied:
             places = row.argsort(descending=True)
             row[places[2]] = row[places[1]]
         ties += [("keep_top_k", tied, 2), ("keep_top_k", logits, size + rng.randint(1, 50))]
-        flat = distinct(rng, 3, size, gap=0.3)
-        smallest.append(("keep_top_p", flat, reachable(rng, flat)))
+        smallest.append(("keep_top_p", *unlike(rng, size)))
         peaked = distinct(rng, 3, size)
         peaked[range(3), [rng.randrange(size) for _ in range(3)]] = 40.0
         sure.append(("keep_top_p", peaked, rng.uniform(0.3, 0.95)))
@@ -285,17 +345,19 @@ def cases_5_2(rng):
     return [("top-k: the likeliest", 3, likeliest), ("top-k: ties, and more than there are", 3, ties),
             ("top-p: the smallest set", 5, smallest), ("top-p: one token has more than p", 2, sure),
             ("top-p: p = 1", 2, everything)]
-# %% [markdown] problem="5.3" title="Draw" points=15 difficulty=2 minutes=25 uses=["probabilities", "keep_top_k", "keep_top_p"]
+# %% [markdown] problem="5.3" title="Draw" points=15 difficulty=2 minutes=30 uses=["probabilities", "keep_top_k", "keep_top_p"]
 # All chance comes from outside, as one uniform number u in [0, 1) for each row, so the same numbers give the same text on every
 # computer. Lay the weights of a row side by side on a line, in the order of the tokens' ids, and walk the share u of the line's
 # length. Write `draw`, which returns the token on whose stretch you then stand. Weights are not negative, but need not sum to 1,
-# and a weight of 0 has no stretch: such a token is never drawn, not even at u = 0. Compute in float64.
+# and a weight of 0 has no stretch: such a token is never drawn, not even at u = 0. Compute in float64: float32 loses a small
+# stretch beside a large one.
 #
 # Then put the first half together in `choose`: the temperature first, then top-k, then top-p among what top-k has left, then
-# the draw. `None` means that there is no such cut.
+# the draw. `None` means that there is no such cut. Mind what each function takes and returns: the cuts work on logits, `draw`
+# on weights.
 # %% tags=["solution"]
 def draw(weights: Tensor, u: Tensor) -> Tensor:
-    """weights (batch, vocab_size), not negative, some of each row positive; u (batch,) -> tokens (batch,), int64."""
+    """weights (batch, vocab_size), not negative, some of each row positive; u (batch,) -> tokens (batch,), whole numbers."""
     ### BEGIN SOLUTION
     line = weights.double().cumsum(dim=-1)
     point = u.double()[:, None] * line[:, -1:]
@@ -304,7 +366,7 @@ def draw(weights: Tensor, u: Tensor) -> Tensor:
 
 
 def choose(logits: Tensor, u: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None) -> Tensor:
-    """logits (batch, vocab_size), one number u (batch,) in [0, 1) for each row -> the next tokens (batch,), int64."""
+    """logits (batch, vocab_size), one number u (batch,) in [0, 1) for each row -> the next tokens (batch,), whole numbers."""
     ### BEGIN SOLUTION
     logits = probabilities(logits, temperature).log()
     if top_k is not None:
@@ -332,7 +394,7 @@ def diagnose_5_3(draw, choose):
     got = [one(shares, u) for u in places]
     if len(set(got)) == 1:
         return f"draw gives the token {got[0]} whatever u is: it is u that decides"
-    if got == [3, 3, 2, 0] or got == [3, 2, 1, 0]:
+    if got in ([3, 3, 2, 0], [3, 2, 1, 0], [0, 0, 1, 3]):
         return "draw lays the weights out from the likeliest or from the back: their order on the line is that of the ids"
     if got == [1, 2, 3, 4]:
         return f"draw gives {got} for u = {places}: one too far, since the first stretch belongs to token 0"
@@ -353,27 +415,45 @@ def diagnose_5_3(draw, choose):
         return f"draw: u = 0 gave the token {got[0]}, whose weight is 0: go on to the first point that lies beyond u, not at u"
     if got != [2, 2, 4, 4]:
         return f"draw: the weights (0, 0, 3, 0, 1, 0) with u = 0, 0.74, 0.76, 0.9999 give 2, 2, 4, 4, not {got}"
+    if (got := one(torch.tensor([[1.0, 2.0**-26]]), 1 - 2.0**-28)) != 1:
+        return (f"draw: beside a weight of 1 one of 2^-26 still has its stretch, at the end, where u = 1 - 2^-28 stands; you give "
+                f"{got} instead of 1. In float32 both numbers are lost: make weights and u float64 before you add and multiply")
 
     logits = torch.tensor([[0.6, 0.2, 0.15, 0.05]]).log()
     if waiting(probabilities, logits, 1.0) or waiting(keep_top_k, logits, 2) or waiting(keep_top_p, logits, 0.5):
         return "draw is right; choose stands on the problems 5.1 and 5.2, which come first"
-    got = choose(logits.clone(), numbers(0.5))
+    given = logits.clone()
+    got = choose(given, numbers(0.5), temperature=2.0)
     if got is None:
         return "choose: not attempted yet"
     if wrong := misshapen(got, (1,), whole=True):
         return f"choose: {wrong}"
+    if not torch.equal(given, logits):
+        return "choose changes the logits that it was given: make a new tensor"
     many = torch.arange(0.005, 1, 0.01, dtype=torch.float64)
 
     def drawn(**how):
         got = choose(logits.repeat(100, 1), many, **how)
         return misshapen(got, (100,), whole=True) or sorted(set(got.tolist()))
 
+    for temperature, shares in ((1.0, [60, 20, 15, 5]), (2.0, [42, 24, 21, 12])):
+        got = choose(logits.repeat(100, 1), many, temperature=temperature)
+        if wrong := misshapen(got, (100,), whole=True):
+            return f"choose, for a batch of 100: {wrong}"
+        if got.min() < 0 or got.max() > 3:
+            return "choose draws tokens that do not exist: did minus infinity or not a number reach draw? It takes probabilities"
+        got = [(got == token).sum().item() for token in range(4)]
+        if any(abs(n - share) > 1 for n, share in zip(got, shares, strict=True)):
+            return (f"choose at temperature {temperature:g} without a cut should draw the tokens 0 to 3 in about {shares} of 100 "
+                    f"evenly spaced places, and yours draws them in {got}: one division by the temperature, one softmax")
     got = choose(torch.tensor([[1.0, 2.0, 5.0, 5.0]]), numbers(0.99), temperature=0)
     if misshapen(got, (1,), whole=True) or got.item() != 2:
         return f"choose: at temperature 0 the first of the highest logits is chosen, token 2, whatever u is; you give {got}"
-    if (got := drawn(temperature=1.0)) != [0, 1, 2, 3]:
-        return f"choose without any cut draws all four tokens in a hundred places; yours draws {got}"
-    if (got := drawn(top_k=2)) != [0, 1]:
+    got = drawn(top_k=2)
+    if isinstance(got, list) and max(got) > 3:
+        return ("choose with top_k = 2 draws a token that does not exist: minus infinity has reached draw as a weight. keep_top_k "
+                "and keep_top_p take logits and return logits; after the last cut a softmax makes weights of them")
+    if got != [0, 1]:
         return f"choose with top_k = 2 draws the tokens 0 and 1, yours {got}"
     if (got := drawn(top_p=0.7)) != [0, 1]:
         return f"choose with top_p = 0.7 draws the tokens 0 and 1, yours {got}"
@@ -400,7 +480,8 @@ def cases_5_3(rng):
         batch, size = rng.randint(6, 9), rng.randint(5, 9)
         weights = normal(rng, batch, size).softmax(-1)
         rows.append(("draw", weights, uniform(rng, batch)))
-        scaled += [("draw", weights * rng.uniform(3, 9), uniform(rng, batch)), ("draw", weights * 0.1, uniform(rng, batch))]
+        scaled += [("draw", weights * rng.uniform(3, 9), uniform(rng, batch)), ("draw", weights * 0.1, uniform(rng, batch)),
+                   ("draw", torch.tensor([[1.0, *[2.0**-26] * (size - 1)]]), torch.tensor([1 - 2.0**-28], dtype=torch.float64))]
         empty = weights.clone()
         empty[:, [0, 2, size - 1]] = 0.0
         empty /= empty.sum(-1, keepdim=True)
@@ -410,21 +491,19 @@ def cases_5_3(rng):
         hot = (logits / 3).softmax(-1).log()
         cuts += [("choose", logits, uniform(rng, 40), 3.0, None, reachable(rng, hot)),
                  ("choose", logits, uniform(rng, 40), 0.7, 3, 0.8), ("choose", logits, uniform(rng, 40), 1.5, 2, None)]
-        tied = normal(rng, batch, size)
-        tied[:, rng.sample(range(size), 2)] = 5.0
-        greedy.append(("choose", tied, uniform(rng, batch), 0.0, rng.choice([None, 3]), None))
-    return [("draw: each row its own number", 4, rows), ("draw: weights that do not sum to 1", 2, scaled),
+        greedy.append(("choose", tied_rows(rng, batch, size), uniform(rng, batch), 0.0, rng.choice([None, 3]), None))
+    return [("draw: each row its own number", 4, rows), ("draw: weights that do not sum to 1, or are tiny", 2, scaled),
             ("draw: tokens of weight 0", 3, none), ("choose: temperature and cuts", 4, cuts), ("choose: greedy", 2, greedy)]
-# %% [markdown] problem="5.4" title="Attention with a past" points=20 difficulty=3 minutes=40
+# %% [markdown] problem="5.4" title="Attention with a past" points=20 difficulty=3 minutes=50
 # Now the cache. The batch is a rectangle of tokens, and it grows by columns: first the prompts, several columns at once, then
 # one column for each new token. Prompts of unequal length are padded on the left, so that all end in the same column; `start`
 # says for each row in which column its text begins.
 #
 # Write `attend`, one layer of causal self-attention, for the new columns only. The keys and values of the columns before come
 # in `past`, or it is `None` if there are none. Return what the new columns become, and the keys and values of all columns so
-# far, which the next call will get. Column t sees column s if s does not lie behind t and is not padding; a column of padding
-# sees itself alone, so that no row is empty. The tensors in `past` must not change: somebody may want to try two
-# continuations of the same text.
+# far, which the next call will get. Column t sees column s if s <= t and s is not padding; a column of padding sees itself alone,
+# so that no row is empty. (Exercise 3.4 of the book is the mask without the padding, and `split_heads` in the same chapter cuts
+# the features into heads.) The tensors in `past` must not change: somebody may want to try two continuations of the same text.
 # %% tags=["solution"]
 def attend(x: Tensor, p: dict[str, Tensor], n_head: int, start: Tensor, past: tuple | None = None) -> tuple[Tensor, tuple]:
     """x (batch, new, n_embd), start (batch,), past (keys, values) or None -> (the shape of x, (keys, values) with the new ones).
@@ -482,6 +561,9 @@ def diagnose_5_4(answer):
         return "without a past column 0 sees the columns 1 and 2: it looks into the future"
     if seen(got) == [[0], [1], [1, 2]] or seen(got) == [[0], [1], [2]]:
         return "with start = 0 there is no padding, but only column 0 sees itself: the column `start` belongs to the text"
+    if seen(got) == [[0], [0, 1], [0, 1, 2]] and abs(got[0][0].sum(-1) - 1).max() > 1e-3:
+        return (f"the weights with which column 0 sees sum to {got[0][0, 0].sum():.2f}, not to 1: hide what is not seen before the "
+                "softmax, with minus infinity, not after it")
     if seen(got) != [[0], [0, 1], [0, 1, 2]]:
         return f"three columns without a past should see [0], [0, 1] and [0, 1, 2]; yours see {seen(got)}"
     past = cached(2)
@@ -511,7 +593,11 @@ def diagnose_5_4(answer):
     if seen(got) != [[0, 1, 2], [0, 1, 2, 3]]:
         return f"two new columns after a past of two see [0, 1, 2] and [0, 1, 2, 3]; yours see {seen(got)}"
 
-    got = answer(marked.repeat(2, 1, 1), p, 1, torch.tensor([0, 2]))
+    try:
+        got = answer(marked.repeat(2, 1, 1), p, 1, torch.tensor([0, 2]))
+    except (RuntimeError, IndexError) as error:
+        return (f"for two rows with start = (0, 2) your function raised {type(error).__name__}: {str(error)[:90]}. The mask of "
+                "each row needs a place for the heads, (batch, 1, new, columns)")
     if wrong := told(got, 2, 4, 4):
         return wrong
     if got[0].isnan().any():
@@ -531,6 +617,16 @@ def diagnose_5_4(answer):
     if seen(got, 1) != [[2, 3]]:
         return f"with a past, too, padding is hidden: column 3 of a text that starts in column 2 sees [2, 3], not {seen(got, 1)[0]}"
 
+    got = answer(marked.clone(), p, 2, nothing)
+    if wrong := told(got, 1, 4, 4, n_head=2):
+        return wrong
+    if not torch.equal(got[1][1].float(), torch.stack([marked[:, :, :2], marked[:, :, 2:]], dim=1)):
+        return ("with two heads, head 0 should hold the features 0 and 1 of every column and head 1 the features 2 and 3; yours "
+                "mix columns and heads: cut each column's features into heads first, then bring the heads before the columns")
+    if seen(got) != [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]:
+        return ("with two heads the results are joined wrongly, columns and heads are mixed: bring the columns before the heads "
+                "again, then put the heads of a column side by side")
+
     p["c_attn.weight"] = torch.zeros(4, 12)  # two heads of size 2: head 1 has queries and keys that are not 0
     p["c_attn.bias"] = torch.tensor([0.0, 0.0, math.sqrt(2) * math.log(3), 0.0] + [0.0] * 8)
     p["c_attn.weight"][:, 8:] = torch.eye(4)
@@ -539,6 +635,9 @@ def diagnose_5_4(answer):
     got = answer(torch.zeros(1, 1, 4), p, 2, nothing, past)
     if wrong := told(got, 1, 1, 2, n_head=2):
         return wrong
+    if close(got[0].flatten(), [0.5, 0.0, 0.5, 0.0]):
+        return ("the new column's query, which is c_attn's bias here, has no effect in head 1: does the bias belong to your "
+                "queries, and are the three parts of c_attn queries, keys, values, in this order?")
     if not close(got[0].flatten(), [0.5, 0.0, 0.75, 0.0]):
         return ("with two heads of size 2, head 0 should weigh the past by 0.5 and head 1 by 0.75, so (0.5, 0, 0.75, 0), not "
                 f"{[round(y, 3) for y in got[0].flatten().tolist()]}: the scale is the root of the head's size, head 0 comes first")
@@ -610,7 +709,7 @@ def diagnose_5_5(answer):
               f"h.{i}.mlp.c_proj.weight": torch.zeros(32, 8), f"h.{i}.mlp.c_proj.bias": torch.zeros(8)}
     nothing = torch.tensor([0])
 
-    def told(got, columns):
+    def told(got, columns, n_head=1):
         if not isinstance(got, tuple | list) or len(got) != 2:
             return "return two things: the logits and the list of the layers' keys and values"
         if isinstance(got[0], Tensor) and got[0].dim() == 3:
@@ -621,7 +720,10 @@ def diagnose_5_5(answer):
         if len(pairs) != 2 or not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
             return "the second result is a list with the pair (keys, values) of every layer, two pairs here"
         shapes = {tuple(getattr(tensor, "shape", ())) for pair in pairs for tensor in pair}
-        return None if shapes == {(1, 1, columns, 8)} else f"keys and values should be (1, 1, {columns}, 8) here, not {shapes}"
+        if n_head == 2 and shapes == {(1, 1, columns, 8)}:
+            return "with n_head = 2 in `config` your keys and values still have one head"
+        size = (1, n_head, columns, 8 // n_head)
+        return None if shapes == {size} else f"keys and values should be {size} here, not {shapes}"
 
     def read(got):
         """The token and the position of the last column."""
@@ -640,8 +742,12 @@ def diagnose_5_5(answer):
         return wrong
     if got[0].abs().max() < 1e-3:
         return "the stream is lost: what attention and MLP compute is added to x, it does not take its place"
+    if abs(got[0].sum() - 1) < 1e-3 and got[0].min() >= 0 or abs(got[0].exp().sum() - 1) < 1e-3:
+        return "these are probabilities, or their logarithms: logits are wanted, and `choose` does the rest"
     if abs(got[0].mean()) > 1e-3:
         return "the norm ln_f is missing: the logits are read from x itself, where token and position are still 1 and 1"
+    if abs(got[0][0].topk(2).values.diff()) > 1e-3:
+        return "the logits come from one embedding alone: the token's and the position's are added"
     if read(got) != (3, 2):
         token, place = read(got)
         return (f"after the tokens 2, 0, 3 the logits should come from token 3 at position 2, the last column; yours come from "
@@ -650,9 +756,12 @@ def diagnose_5_5(answer):
     if keys != [1, 2]:
         return f"the keys of layer 0 are all 1 here, those of layer 1 all 2; you return {keys}: one pair for each layer, in order"
     past = [(torch.full((1, 1, 2, 8), 10.0 * i), torch.full((1, 1, 2, 8), 10.0 * i)) for i in (1, 2)]
-    got = answer(torch.tensor([[1]]), nothing, past, p, config)
+    given = list(past)
+    got = answer(torch.tensor([[1]]), nothing, given, p, config)
     if wrong := told(got, 3):
         return wrong
+    if len(given) != 2 or any(mine is not theirs for mine, theirs in zip(given, past, strict=True)):
+        return "the past that you were given has changed: return a new list, since two continuations may start from the old one"
     keys = [both[0][0, 0, 0, 0].item() for both in got[1]]
     if keys != [10, 20]:
         return f"every layer has a past of its own: layers 0 and 1 came with keys 10 and 20, and you return {keys}"
@@ -687,13 +796,45 @@ def diagnose_5_5(answer):
     got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config)
     if wrong := told(got, 3):
         return wrong
+    p["h.1.mlp.c_proj.bias"][7] = 0.0
     if got[0].argmax() != 7:
+        p["h.0.mlp.c_proj.bias"][7] = 9.0
+        got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config)
+        if not told(got, 3) and got[0].argmax() == 7:
+            return "layer 1 does not use its own MLP: the parameters of layer i are part(p, f\"h.{i}.\")"
         return "what the MLP adds is lost: after attention x gets the MLP's result of ln_2 added"
-    p["h.1.mlp.c_proj.bias"][7], p["h.1.attn.c_proj.bias"][6] = 0.0, 9.0
+    p["h.1.attn.c_proj.bias"][6] = 9.0
     got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config)
     if wrong := told(got, 3):
         return wrong
-    return "correct" if got[0].argmax() == 6 else "what attention adds to x is lost"
+    if got[0].argmax() != 6:
+        return "what attention adds to x is lost"
+    p["h.1.attn.c_proj.bias"][6] = 0.0
+    p["h.1.ln_1.bias"][4] = p["h.1.ln_2.bias"][5] = 9.0  # in layer 1 feature 4 marks what comes out of ln_1, feature 5 out of ln_2
+    got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config)
+    if wrong := told(got, 3):
+        return wrong
+    if (highest := got[0].argmax().item()) in (4, 5):
+        return (f"ln_{highest - 3}'s result is for the sub-layer to read; what the sub-layer makes of it is added to x itself, not "
+                "to the norm's result")
+    p["h.1.attn.c_attn.weight"][:, 8:16] = torch.eye(8)  # layer 1's keys are what its attention reads
+    p["h.1.mlp.c_fc.weight"][5, 1] = 1.0  # layer 1's MLP answers a large feature 5 with a large feature 7
+    p["h.1.mlp.c_proj.weight"][1, 7] = 9.0
+    got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config)
+    if wrong := told(got, 3):
+        return wrong
+    if got[1][1][0][0, 0, 2].argmax() != 4:
+        return "attention should read what ln_1 of its own layer makes of x; in layer 1 yours reads something else"
+    if got[0].argmax() != 7:
+        return "the MLP should read what ln_2 of its own layer makes of x; in layer 1 yours reads something else"
+    p["h.1.ln_2.bias"][5], p["h.1.attn.c_proj.bias"][5] = 0.0, 9.0
+    got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config)
+    if wrong := told(got, 3):
+        return wrong
+    if got[0].argmax() != 7:
+        return "the MLP does not know what attention has added: it reads ln_2 of x after attention, not before"
+    got = answer(torch.tensor([[2, 0, 3]]), nothing, None, p, config | {"n_head": 2})
+    return told(got, 3, n_head=2) or "correct"
 
 
 print("Problem 5.5:", diagnose_5_5(forward))
@@ -721,11 +862,11 @@ def cases_5_5(rng):
     return [("no past", 4, [call(0, rng.randint(2, 8)) for _ in range(3)]),
             ("after a past", 6, [call(rng.randint(2, 6), 1), call(5, 2), call(2, 4)]),
             ("padding", 5, [call(0, 6, True), call(6, 1, True), call(4, 3, True)])]
-# %% [markdown] problem="5.6" title="Write" points=15 difficulty=3 minutes=40 uses=["choose", "forward"]
+# %% [markdown] problem="5.6" title="Write" points=15 difficulty=3 minutes=50 uses=["choose", "forward"]
 # Everything is there; now write. `write` continues several prompts together, each exactly as it would be continued alone, and
-# returns the new tokens of each. The i-th new token of row b is drawn with `u[b, i]`. A row that draws `eos` is finished: `eos`
-# does not belong to its text, nor does anything that follows. The others go on, up to `n_new` tokens each, and the work ends
-# when all rows are finished.
+# returns the new tokens of each. The i-th new token of row b is drawn with `u[b, i]`. A row that draws `eos`, the id of the
+# end-of-text token, is finished: `eos` does not belong to its text, nor does anything that follows. The others go on, up to
+# `n_new` tokens each, and the work ends when all rows are finished.
 #
 # As long as the rectangle fits into the model's `n_positions` columns, every column passes through `forward` once. Once it is
 # longer, the window slides: the columns on the left are dropped, and the last `n_positions` columns are encoded anew for each
@@ -768,9 +909,9 @@ def diagnose_5_6(answer):
     for name in ("h.0.ln_1", "h.0.ln_2", "ln_f"):
         p |= {f"{name}.weight": torch.ones(8), f"{name}.bias": torch.zeros(8)}
     u = torch.rand(3, 12, generator=chance, dtype=torch.float64)
-    calls, space = [], getattr(answer, "__globals__", globals())
+    calls, given, space = [], [], getattr(answer, "__globals__", globals())
 
-    def watched(prompts, n_new, eos=None):
+    def watched(prompts, n_new, eos=None, how=None):
         """What `answer` returns; what it asked of `forward` goes to `calls`."""
         def spy(ids, start, past, p, config):
             if isinstance(ids, Tensor) and ids.dim() == 2 and ids.numel() and isinstance(start, Tensor) and start.numel():
@@ -779,26 +920,31 @@ def diagnose_5_6(answer):
 
         calls.clear()
         own, space["forward"] = space["forward"], spy
+        given[:] = [list(prompt) for prompt in prompts]
         try:
-            got = answer([list(prompt) for prompt in prompts], n_new, u[:len(prompts), :n_new], p, config, {}, eos)
+            got = answer(given, n_new, u[:len(prompts), :n_new], p, config, how or {}, eos)
         finally:
             space["forward"] = own
         return [list(row) if isinstance(row, tuple) else row for row in got] if isinstance(got, list | tuple) else got
 
-    def told(got, rows, n_new):
+    def told(got, rows, n_new, eos=None):
         if not isinstance(got, list) or len(got) != rows or not all(isinstance(row, list) for row in got):
             return f"return a list with the new tokens of each prompt, {rows} lists here"
         if not all(isinstance(token, int) for row in got for token in row):
             return "the new tokens should be plain whole numbers: a tensor's .tolist() or .item() makes them"
-        most = max(map(len, got))
-        return f"at most {n_new} new tokens were asked for; a row of yours has {most}" if most > n_new else None
+        sizes = [len(row) for row in got]
+        if max(sizes) > n_new:
+            return f"at most {n_new} new tokens were asked for; a row of yours has {max(sizes)}"
+        if eos is None and min(sizes) < n_new:
+            return f"there is no eos, so every row goes on to {n_new} new tokens; yours have {sizes}"
+        return None
 
-    def alone(prompt, row, n_new, same=False):
+    def alone(prompt, row, n_new, same=False, **how):
         """One prompt, nothing cached: slow, and what is right by definition. With `same` every token is drawn with u[row, 0]."""
         text = list(prompt)
         for place in range(n_new):
             logits = forward(torch.tensor([text[-8:]]), torch.tensor([0]), None, p, config)[0]
-            text += choose(logits, u[row:row + 1, 0 if same else place]).tolist()
+            text += choose(logits, u[row:row + 1, 0 if same else place], **how).tolist()
         return text[len(prompt):]
 
     prompts, later = [[1, 2, 3], [4, 5, 6]], "write stands on choose and forward, so the problems 5.3 and 5.5 come first"
@@ -818,14 +964,14 @@ def diagnose_5_6(answer):
         return "the prompts do not belong to the result, only the new tokens do"
     if wrong := told(got, 2, 2):
         return wrong
+    if given != prompts:
+        return "the prompts that you were given have changed: make a new list for what you add"
     if twice := [len(ids[0]) for ids, _, past in calls if past and len(ids[0]) > 1]:
         return (f"with a past `forward` got {twice[0]} columns: what is in the past is not given a second time, only "
                 "the one column of the new tokens")
     got = watched(prompts, 5)
     if wrong := told(got, 2, 5):
         return wrong
-    if [len(row) for row in got] != [5, 5]:
-        return f"two times five new tokens were asked for, and there is no eos; you return {[len(row) for row in got]}"
     right = [alone(prompt, row, 5) for row, prompt in enumerate(prompts)]
     if got != right and got == [alone(prompt, row, 5, same=True) for row, prompt in enumerate(prompts)]:
         return "every token of a row is drawn with the same number, u[b, 0]: the i-th new token of row b has u[b, i]"
@@ -835,6 +981,14 @@ def diagnose_5_6(answer):
     if sum(sizes) > 3 + 4:
         return (f"the tokens are right, but {sum(sizes)} columns passed through the network where 7 are enough, the prompt's 3 and "
                 "4 new ones: hand on the past that `forward` returns, and give it the new column only")
+    coldest = [alone(prompt, row, 5, temperature=0) for row, prompt in enumerate(prompts)]
+    got = watched(prompts, 5, how={"temperature": 0})
+    if wrong := told(got, 2, 5):
+        return wrong
+    if got == right:
+        return "with temperature 0 in `how` you write the same as without: the settings in `how` go to choose, by their names"
+    if got != coldest:
+        return f"with temperature 0 in `how` the two prompts go on with {coldest}, in your batch with {got}"
 
     prompts = [[1, 2, 3, 4], [5], [6, 7]]
     right = [alone(prompt, row, 4) for row, prompt in enumerate(prompts)]
@@ -859,7 +1013,7 @@ def diagnose_5_6(answer):
     for b, eos in ending[:1]:
         ends = [row[:row.index(eos)] if eos in row else row for row in right]
         got = watched(prompts, 4, eos=eos)
-        if wrong := told(got, 3, 4):
+        if wrong := told(got, 3, 4, eos):
             return wrong
         if got == right:
             return f"eos = {eos} ends nothing: the row {right[b]} should end before it, {ends[b]}"
@@ -872,6 +1026,24 @@ def diagnose_5_6(answer):
                 return f"one row drew eos and all have stopped: {mine} should go on to {whole}"
         if got != ends:
             return f"with eos = {eos} the rows are {ends}, not {got}"
+    ends = [row[:row.index(0)] if 0 in row else row for row in right]
+    got = watched(prompts, 4, eos=0)
+    if wrong := told(got, 3, 4, 0):
+        return wrong
+    if got == right != ends:
+        return "eos = 0 ends nothing: 0 is an id like any other, and only None means that there is no eos"
+    if got != ends:
+        return f"with eos = 0 the rows are {ends}, not {got}"
+    got = watched(prompts[:1], 4, eos=right[0][0])
+    if wrong := told(got, 1, 4, right[0][0]):
+        return wrong
+    if got != [[]] or len(calls) > 1:
+        return (f"the only row draws eos as its first token, so there is nothing to return, and `forward` is called once; you "
+                f"return {got} after {len(calls)} calls: the work ends when all rows are finished")
+    watched([[1, 2, 3, 4, 5, 6]], 3)
+    if sum(sizes := [len(ids[0]) for ids, _, _ in calls]) > 8:
+        return (f"6 tokens and 3 more: the last call encodes 8 columns, which still fit, and yours encoded {sizes} columns in its "
+                "calls. The window slides only where there are more columns than positions")
     try:
         got = watched([[1, 2, 3, 4, 5, 6]], 6)
     except (IndexError, ValueError) as error:
@@ -913,21 +1085,22 @@ def diagnose_5_6(answer):
 print("Problem 5.6:", diagnose_5_6(write))
 # %% tags=["hidden"]
 def cases_5_6(rng):
-    def call(lengths, n_new, ends=False):
+    def call(lengths, n_new, eos=None):
+        """With an eos that some rows draw in the middle of their text, and others not at all."""
         p, config = model_of(rng)
         prompts = [[rng.randrange(9) for _ in range(length)] for length in lengths]
         u = torch.tensor([[rng.random() for _ in range(n_new)] for _ in lengths], dtype=torch.float64)
-        how = {"temperature": rng.choice([1.0, 1.5]), "top_k": rng.choice([None, 6]), "top_p": rng.choice([None, 0.95])}
+        how = {"temperature": rng.choice([0.5, 2.0]), "top_k": rng.choice([None, 6]), "top_p": rng.choice([None, 0.95])}
         free = write(prompts, n_new, u, p, config, how, None)
         found = [row[i] for row in free for i in range(1, n_new - 1) if row[i] not in row[:i]]
-        found = [eos for eos in found if 0 < sum(eos in row for row in free) < len(free)]
-        if ends and not found:
-            return call(lengths, n_new, ends)
-        return ("write", prompts, n_new, u, p, config, how, rng.choice(found) if ends else None)
+        found = [token for token in found if 0 < sum(token in row for row in free) < len(free)]
+        if eos not in (None, *found):
+            return call(lengths, n_new, eos)
+        return ("write", prompts, n_new, u, p, config, how, eos)
 
     return [("prompts of one length", 3, [call([3, 3, 3], 5), call([2, 2], 6)]),
             ("prompts of unequal length", 5, [call([4, 1, 3], 4), call([1, 3], 5)]),
-            ("rows that end", 3, [call([2, 2, 2], 6, ends=True) for _ in range(3)]),
+            ("rows that end", 3, [call([2, 2, 2], 6, eos) for eos in (0, *rng.sample(range(1, 9), 2))]),
             ("beyond the window", 4, [call([6, 6], 7), call([7, 2], 9), call([3, 6, 1], 11), call([11, 4], 3)])]
 # %% [markdown]
 # ## What you have built
@@ -978,9 +1151,10 @@ else:
     print(f"at 128 columns your cache is worth a factor of {speed['with the past'][-1] / speed['all columns'][-1]:.0f}")
 # %% [markdown] question="5.7" title="Bytes" points=5 minutes=10
 # A model has 3 billion weights of 2 bytes, and its 32 layers are 2,560 wide. Memory delivers 60 GB a second; the processor could
-# do 3,000 billion operations a second. In at most 120 words: how many tokens a second can it write for one text at most, and why
-# does a processor twice as fast not help? What changes for 16 texts at a time, and what does the cache of keys and values, in
-# 2-byte numbers, add to the bytes of a step when each text has 4,000 tokens?
+# do 3,000 billion operations a second. (Count a multiplication and an addition as two operations.) In at most 120 words: how many
+# tokens a second can it write for one text at most, and why does a processor twice as fast not help? What changes for 16 texts at
+# a time, and what does the cache of keys and values, in 2-byte numbers, add to the bytes of a step for each text when it has
+# 4,000 tokens?
 # %% [markdown] tags=["rubric"]
 # 2 points: each weight is read once for each token, 6 GB, so at most 10 tokens a second; the arithmetic, about 6 billion
 # operations, would take 2 milliseconds, so the processor waits for memory. 1 point: for 16 texts the weights are read once for
