@@ -64,16 +64,21 @@ class Measuring:
         try:
             evaluate.find(task).read(self.sources.get(task), 1)
         except (OSError, ImportError, ValueError) as error:  # out of reach, no library to read it, not in the mirror
-            self.missing[task] = str(error)
-            print(f"{task}: {results.NOT_YET} ({error})", file=sys.stderr)
-            return None
+            return self._lacking(task, error)
         if name != self._name:
             self._model = None  # make room before the next one is read
             self._model, self._bpe = modern.load(name)
             self._name = name
             self._model.to("cuda" if torch.cuda.is_available() else "cpu")
-        return evaluate.run(self._model, self._bpe, task, switches, self.sources.get(task), self.items.get(task, self.limit),
-                            self.out, self.progress, name)
+        try:
+            return evaluate.run(self._model, self._bpe, task, switches, self.sources.get(task), self.items.get(task, self.limit),
+                                self.out, self.progress, name)
+        except ImportError as error:  # the score's library; the rows are kept
+            return self._lacking(task, error)
+
+    def _lacking(self, task: str, error: Exception) -> None:
+        self.missing[task] = str(error)
+        print(f"{task}: {results.NOT_YET} ({error})", file=sys.stderr)
 
 
 def cells(target: str, measure: Measuring):
@@ -90,10 +95,11 @@ def cells(target: str, measure: Measuring):
                 known[key] = intervals(task, found)
             if score in known[key]:
                 spread[name][cell] = known[key][score]
-            counts[cell] = len(answered(found))
+            counts[cell] = found["values"].get("units", len(answered(found)))  # of a perplexity: the words (bytes, ...) of the text
             limit = measure.items.get(task, measure.limit)
             part = f" (from the first {limit:,} of the data)" if limit else ""
-            told[task] = f"{counts[cell]:,} items{part} of {described(task, found['switches'], given)}"
+            what = "units" if "units" in found["values"] else "items"
+            told[task] = f"{counts[cell]:,} {what}{part} of {described(task, found['switches'], given)}"
     if not told:
         raise ValueError(f"{target}: no data for any of its cells; " + "; ".join(measure.missing.values()))
     values = {"rows": rows, "interval": spread, "items": counts} | ({"missing": measure.missing} if measure.missing else {})
@@ -109,9 +115,12 @@ def answered(found: dict) -> list[dict]:
 
 
 def intervals(task: str, found: dict) -> dict[str, list[float]]:
-    """The 95 % percentile interval of each score, by drawing the items again with replacement; none for scores of few items."""
+    """The 95 % percentile interval of each score, by drawing the items again with replacement.
+
+    None for few items, and none for the windows of a text: only the first carries its counts, so none can be drawn alone.
+    """
     task, good = evaluate.find(task), answered(found)
-    if len(good) < FEW:
+    if len(good) < FEW or len(set(map(frozenset, good))) > 1:
         return {}
     chance = random.Random(0)
     drawn = [task.score(chance.choices(good, k=len(good)), found["switches"]) for _ in range(DRAWS)]
@@ -274,8 +283,9 @@ def modules(target: str) -> set[str]:
                     for function in (getattr(task.measure, "func", task.measure), getattr(task.score, "func", task.score))}
         return measured | {name.removeprefix("minigpt.") for name in evaluate.MEASURING} | {"modern"}
     trained = {name.removeprefix("minigpt.") for name in memorisation.TRAINING} | {"memorisation"}
-    return {"gpt2-table1": {"webtext"}, "gpt2-table2": {"model"}, "gpt2-table6": {"overlap"}, "gpt2-fig4": trained}.get(
-        target, trained | {"overlap", "generate"})
+    worlds = {name for name in trained if name.startswith("world")}
+    return {"gpt2-table1": worlds | {"webtext", "webtext_stages", "webtext_pages"}, "gpt2-table2": {"model"},
+            "gpt2-table6": worlds | {"overlap"}, "gpt2-fig4": trained}.get(target, trained | {"overlap", "generate"})
 
 
 def _tail(path: str) -> str:

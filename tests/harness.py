@@ -14,7 +14,7 @@ def harness(folder, batch_size=4):
     return _wrap(theirs, transformers.AutoTokenizer.from_pretrained(folder), batch_size)
 
 
-def smollm2_harness(batch_size=4):
+def smollm2_harness(batch_size=4, **settings):
     """Its HFLM around SmolLM2-135M-Instruct as transformers reads the GGUF file: weights, architecture and words are theirs."""
     transformers = pytest.importorskip("transformers")
     import gguf
@@ -29,13 +29,13 @@ def smollm2_harness(batch_size=4):
     # transformers (5.x) leaves out the rule for digits when it reads a GGUF file.
     tokeniser.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    return _wrap(theirs, tokeniser, batch_size)
+    return _wrap(theirs, tokeniser, batch_size, **settings)
 
 
-def _wrap(theirs, tokeniser, batch_size):
+def _wrap(theirs, tokeniser, batch_size, **settings):
     HFLM = pytest.importorskip("lm_eval.models.huggingface").HFLM
     return HFLM(pretrained=theirs, tokenizer=tokeniser, batch_size=batch_size, device="cpu",
-                prefix_token_id=tokeniser.convert_tokens_to_ids("<|endoftext|>"))
+                prefix_token_id=tokeniser.convert_tokens_to_ids("<|endoftext|>"), **settings)
 
 
 def requests(kind, arguments):

@@ -64,6 +64,8 @@ def test_json_lines_are_numbered_and_counted(tmp_path):
     assert messages[0].startswith("items.jsonl, line 3: it is not valid JSON") and messages[0].endswith("left out")
     assert len(messages) == protocol.REPORTED + 1 and messages[-1] == "items.jsonl: 12 more lines were left out"
     assert protocol.json_lines(path, lambda row: {"n": row["n"]}, limit=1) == [{"n": 1}]
+    with pytest.warns(LeftOut):  # what is left out does not count
+        assert protocol.json_lines(path, lambda row: {"n": row["n"]}, limit=2) == [{"n": 1}, {"n": 2}]
     path.write_text('{"m": 1}\n{"n": null}\n{"n": 3}\n', encoding="utf-8")
     with pytest.warns(LeftOut) as told:
         assert protocol.json_lines(path, lambda row: {"n": row["n"] + 1}) == [{"n": 4}]
