@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 import dev
+from course import colab
 from course import master as course_master
 from course.master import FOLDER, LEFT_OUT, Master, as_text, handouts, masters
 
@@ -105,6 +106,24 @@ def test_an_untouched_hand_out_runs_and_says_not_attempted(master, monkeypatch):
             if "check" in tags:
                 said.append(out.getvalue().strip())
     assert said == [f"Problem {p.id}: not attempted yet" for p in master.coded]
+
+
+def test_a_run_on_colab_that_went_wrong_is_told():
+    """`python -m course colab` judges an executed hand-out by this."""
+    master = MASTERS[0]
+    book, left = master.student(), iter(master.coded)
+    for cell in book["cells"]:
+        if "check" in cell["metadata"].get("tags", []):
+            words = [f"Problem {next(left).id}:", " not attempted yet\n"]  # a kernel may send a line in pieces
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": [word]} for word in words]
+    assert colab.wrong(book, master) == []
+    book["cells"][1]["outputs"] = [{"output_type": "error", "ename": "ImportError", "evalue": "no minigpt", "traceback": []}]
+    spoken = next(cell for cell in book["cells"] if "check" in cell["metadata"].get("tags", []))
+    spoken["outputs"][1]["text"] = [" correct\n"]
+    assert colab.wrong(book, master) == [
+        "ImportError: no minigpt", "a check said 'Problem 1.1: correct', not 'Problem 1.1: not attempted yet'"]
+    spoken["outputs"] = []
+    assert colab.wrong(book, master)[1] == f"{len(master.coded) - 1} checks spoke, and there are {len(master.coded)}"
 
 
 @EACH
