@@ -42,7 +42,10 @@ def diagnose_1_1(answer):
         return "a word that occurs 3 times was counted once: count each pair as often as its word occurs"
     if got != {(1, 2): 3}:
         return f"the word (1, 2), three times, has the pair (1, 2) three times and no other; you say {got}"
-    if answer({(2, 1): 1}) == {(1, 2): 1}:
+    got = answer({(2, 1): 1})
+    if len(got) == 2:
+        return "the pairs of an earlier call are still in the result: make the dictionary inside the function, anew for each call"
+    if got == {(1, 2): 1}:
         return "(2, 1) was counted as (1, 2): which of the two comes first matters"
     got = answer({(1, 2, 3, 1, 2): 1})
     if got.get((1, 2)) == 1:
@@ -53,6 +56,13 @@ def diagnose_1_1(answer):
     got = answer({(1, 2): 1, (3, 4): 1, (5,): 1})
     if any(pair in got for pair in ((2, 3), (4, 5))):
         return "a pair was counted across the border of two words: only symbols of the same word are neighbours"
+    if got == {(1, 2): 1}:
+        return "only the first word was counted: the return belongs behind the loop over the words, not into it"
+    if got == {}:
+        return "only the last word was counted: make the dictionary before the loop over the words, not in it"
+    both = answer({(1, 2, 9): 2, (3, 1, 2): 5}).get((1, 2))
+    if both != 7:
+        return f"(1, 2) is in two words that occur 2 and 5 times: 7 times in all, not {both}; add to the count so far"
     return "correct" if got == {(1, 2): 1, (3, 4): 1} else f"for the words (1, 2), (3, 4) and (5,) you return {got}"
 
 
@@ -62,6 +72,9 @@ def cases_1_1(rng):
     once = [rng.sample(range(256), rng.randint(3, 7)) for _ in range(4)]
     runs = [[*rng.choices(range(3), k=8), 5, 5, 5, 1, 5, 5] for _ in range(4)]
     several = [{tuple(rng.sample(range(200), rng.randint(1, 5))): 1 for _ in range(6)} for _ in range(4)]
+    for words in several:
+        a, b, c = rng.sample(range(200, 256), 3)
+        words |= {(a, b, c): rng.randint(2, 9), (c, a, b): rng.randint(10, 20)}
     return [("words that occur several times", 4, [("count_pairs", {tuple(w): rng.randint(2, 90)}) for w in once]),
             ("pairs that occur again in their word", 3, [("count_pairs", {tuple(w): 1}) for w in runs]),
             ("several words, and words of one symbol", 3, [("count_pairs", words) for words in several])]
@@ -86,12 +99,20 @@ def diagnose_1_2(answer):
         return "you chose the rarest pair; the most frequent one is merged"
     if got != (4, 5):
         return f"(4, 5) occurs 9 times and everything else less, but you chose {got!r}"
-    ties = [({(5, 0): 2, (8, 1): 2, (3, 9): 2}, (3, 9)), ({(3, 4): 2, (3, 1): 2}, (3, 1)), ({(10, 0): 2, (9, 0): 2}, (9, 0))]
+    got = answer({(3, 4): 5, (3, 1): 2, (1, 1): 2})
+    if got != (3, 4):
+        return f"(3, 4) occurs 5 times and {got} twice: the order of the symbols decides only between equally frequent pairs"
+    ties = [({(5, 3): 2, (95, 1): 2, (3, 9): 2, (7, 0): 2, (9, 5): 2}, (3, 9)), ({(3, 4): 2, (3, 1): 2, (3, 6): 2}, (3, 1)),
+            ({(10, 0): 2, (9, 0): 2}, (9, 0))]
     gots = [answer(dict(pairs)) for pairs, _ in ties]
-    if gots[0] == (5, 0):
+    if gots[0] == (5, 3):
         return "of equally frequent pairs you take the one that was met first; the smallest is due, in whatever order they come"
-    if gots[0] == (8, 1):
-        return "ties are broken the other way round: of (5, 0), (8, 1) and (3, 9), equally frequent, the smallest is (3, 9)"
+    if gots[0] == (9, 5):
+        return "of equally frequent pairs you take the one that was met last; the smallest is due, in whatever order they come"
+    if gots[0] == (95, 1):
+        return "ties are broken the other way round: of (5, 3), (95, 1) and (3, 9), equally frequent, the smallest is (3, 9)"
+    if gots[0] == (7, 0):
+        return "of (3, 9) and (7, 0), equally frequent, (3, 9) is due: the right symbols decide only if the left are equal"
     if gots[1] == (3, 4):
         return "(3, 4) and (3, 1) are equally frequent and have the same left symbol: now the right one decides"
     if gots[2] == (10, 0):
@@ -118,7 +139,8 @@ def cases_1_2(rng):
         left = rng.randrange(20, 90)
         ties.append({(left, 40): 7, (left, 9): 7, (left, 100): 7, (left + 1, 0): 7, (left - 1, 0): 6, (left + 100, 3): 7})
     ties = [sorted(pairs.items(), reverse=down) for pairs in ties for down in (True, False)] + [shuffled(rng, p) for p in ties]
-    return [("one pair more frequent than all others", 3, [("best_pair", shuffled(rng, pairs)) for pairs in clear]),
+    return [("one pair more frequent than all others", 3, [("best_pair", shuffled(rng, pairs)) for pairs in clear]
+             + [("best_pair", {(left, 40): 9, (left, 9): 2, (left - 1, 50): 3})]),
             ("equally frequent pairs", 5, [("best_pair", dict(pairs)) for pairs in ties]
              + [("best_pair", {(100, 1): 2, (20, 1): 2, (3, 1): 2})]),
             ("no pair at all", 2, [("best_pair", {})])]
@@ -162,6 +184,16 @@ def diagnose_1_3(answer):
         return f"(7, 7, 7) becomes (256, 7), not {got!r}"
     if list(answer((2, 1, 3), (1, 2), 256)) != [2, 1, 3]:
         return "(2, 1) was merged although the pair is (1, 2): the order matters"
+    if list(answer((1, 3, 1, 2), (1, 2), 256)) != [1, 3, 256]:
+        return "in (1, 3, 1, 2) the first 1 has no 2 behind it, the second has: (1, 3, 256); go on to the end of the word"
+    if list(answer((1, 1, 2), (1, 2), 256)) != [1, 256]:
+        return "in (1, 1, 2) only the last two symbols are the pair (1, 2): both of its symbols have to fit, each at its place"
+    if list(answer((1, 2, 1, 2), (1, 2), 256)) != [256, 256]:
+        return "(1, 2, 1, 2) holds the pair (1, 2) twice, one directly behind the other: it becomes (256, 256)"
+    if list(answer((11, 2), (1, 2), 256)) != [11, 2]:
+        return "(11, 2) does not hold the pair (1, 2): compare the symbols, not the text of their digits"
+    if not isinstance(answer((1, 2), (1, 2), 256), tuple):
+        return "return a tuple: train keeps words as keys of a dictionary, and a list cannot be a key"
     word = [1, 2, 3]
     answer(word, (1, 2), 256)
     return "correct" if word == [1, 2, 3] else "your function changes the word that it was given: build a new one"
@@ -175,7 +207,9 @@ def cases_1_3(rng):
         a, b, c, d = rng.sample(range(256), 4)
         apart.append(("merge", (c, a, b, d, a, b, c, a, b, d)[rng.randrange(2):], (a, b), new))
         runs += [("merge", (a,) * n, (a, a), new) for n in (3, 5)] + [("merge", (b, *(a,) * 7), (a, a), new)]
-        other += [("merge", (b, a, c, b, a), (a, b), new), ("merge", (a,), (a, b), new), ("merge", (c, d, b, b, a), (a, b), new)]
+        apart.append(("merge", (a, d, a, b, c), (a, b), new))
+        other += [("merge", (b, a, c, b, a), (a, b), new), ("merge", (a,), (a, b), new), ("merge", (c, d, b, b, a), (a, b), new),
+                  ("merge", (c, a, a, d), (a, b), new), ("merge", (11, 2, 1, 21), (1, 2), new)]
     return [("several occurrences", 6, apart), ("runs of one symbol", 5, runs), ("words without the pair", 4, other)]
 # %% [markdown] problem="1.4" title="Learn the merges" points=25 difficulty=2 minutes=30 uses=["count_pairs", "best_pair", "merge"]
 # Write `train`. It gets words as text with their counts and learns up to `n_merges` merges, each on the corpus as the merges
@@ -197,29 +231,53 @@ def diagnose_1_4(answer):
     got = answer({"abab": 1}, 1)
     if got is None:
         return "not attempted yet"
+    if not isinstance(got, list | tuple):
+        return f"return a list of pairs, not a {type(got).__name__}"
+
+    def learn(counts, n_merges):
+        return [tuple(pair) for pair in answer(counts, n_merges)]
+
     if list(map(tuple, got)) != [(97, 98)]:
         return f"one merge on the word 'abab' is [(97, 98)], the bytes of a and b, not {got!r}"
-    got = [tuple(pair) for pair in answer({"abab": 2}, 2)]
+    got = learn({"abab": 2}, 2)
     if got[1:] == [(98, 97)]:
         return "the second merge of 'abab' should join what the first has made: replace the pair in the words, then count again"
     if len(got) > 1 and got[1][0] == got[1][1] != 256:
         return f"the first merge makes the symbol 256; yours is {got[1][0]}"
     if got != [(97, 98), (256, 256)]:
         return f"two merges on 'abab' are [(97, 98), (256, 256)], not {got}"
-    if answer({"ab": 1, "xy": 3}, 1) != [(120, 121)]:
+    if learn({"ab": 1, "xy": 3}, 1) != [(120, 121)]:
         return "'xy' occurs three times and 'ab' once, so x+y is first: a word counts as often as it occurs"
     try:
-        if answer({"é": 2}, 1) != [(195, 169)]:
+        if learn({"é": 2}, 1) != [(195, 169)]:
             return "'é' is two bytes, 195 and 169, which one merge joins: start from bytes (UTF-8), not from characters"
     except Exception as error:
         return f"'é' raised {type(error).__name__}: start from the bytes of the UTF-8 form, not from characters"
-    if answer({"abc": 1}, 1) != [(97, 98)]:
+    gots = [learn({word: 1}, 1) for word in ("abc", "zyx")]
+    if [] in gots:
         return "a pair that occurs only once is merged too, as long as merges are left"
+    if gots != [[(97, 98)], [(121, 120)]]:
+        return f"the pairs of 'zyx', and of 'abc', are equally frequent: (121, 120) and (97, 98) are due, not {gots}"
+    counts = {"ab": 2}
     try:
-        got = answer({"ab": 1}, 5)
+        alone = learn(counts, 5)
     except ValueError:
         return "'ab' allows one merge, then no pair is left: stop there instead of raising ValueError"
-    return "correct" if got == [(97, 98)] else f"'ab' with five merges gives [(97, 98)], since no pair is left; you say {got}"
+    if alone[1:] == [(256, 256)]:
+        return "'ab', twice, was merged across the border of two words: only symbols of the same word are neighbours"
+    got = learn({"ab": 9, "cd": 5, "efef": 2}, 2)
+    if got == [(97, 98)]:
+        return "after the first merge 'cd' is gone: a word in which nothing was merged stays as it is"
+    if got != [(97, 98), (99, 100)]:
+        return f"after a+b comes c+d, since 'cd' occurs 5 times, not {got[1:]}: a word keeps its own count after a merge"
+    got = learn({"abcd": 2}, 3)
+    if got != [(97, 98), (99, 100), (256, 257)]:
+        return f"the second merge makes the symbol 257: 'abcd' gives [(97, 98), (99, 100), (256, 257)], not {got}"
+    if learn({"ab": 2}, 0) != []:
+        return "with n_merges = 0 nothing is merged: the result is an empty list"
+    if counts != {"ab": 2}:
+        return "your function changes the dictionary that it was given: build a new one"
+    return "correct" if alone == [(97, 98)] else f"'ab' with five merges gives [(97, 98)], since no pair is left; you say {alone}"
 
 
 print("Problem 1.4:", diagnose_1_4(train))
@@ -240,7 +298,8 @@ def cases_1_4(rng):
             ("many merges, one upon the other", 8, [("train", corpus("abcde", 8, 2, 9), 10), ("train", nested, 6)]),
             ("text beyond ASCII", 6, [("train", beyond, 4)]),
             ("pairs that occur once", 3, [("train", {rng.choice(once): 1}, 1)]),
-            ("nothing left to merge", 3, [("train", {random_word(rng, "klmn", 2, 2): 2}, 9), ("train", {"q": 4}, 3)])]
+            ("nothing left to merge", 3, [("train", {random_word(rng, "klmn", 2, 2): 2}, 9), ("train", {"q": 4}, 3),
+                                          ("train", {"ab": 3}, 0)])]
 # %% [markdown] problem="1.5" title="Encode" points=20 difficulty=3 minutes=30 uses=["merge"]
 # Write `encode`, which turns one word into ids. It starts from the bytes of the word and applies the merges in the order in
 # which they were learned, wherever they apply. Ask yourself what happens when two merges compete for the same symbol.
@@ -272,6 +331,18 @@ def diagnose_1_5(answer):
         return "only the first e+n of 'enten' was merged: a merge applies wherever its pair stands"
     if got != [256, 257]:
         return f"'enten' is [256, 257]: e+n twice, then t and the new symbol; you say {got}"
+    merges = [(120, 121), (97, 98)]
+    got = list(answer("xab", merges))
+    if got == [120, 256]:
+        return "'xab' holds no x+y, and yet a+b makes 257: count all merges, not only those that apply"
+    if got == [120, 97, 98]:
+        return "encoding stopped at x+y, which 'xab' does not hold: later merges may still apply"
+    if got != [120, 257]:
+        return f"'xab' with the merges x+y and a+b is [120, 257], not {got}"
+    if merges != [(120, 121), (97, 98)]:
+        return "your function changes the list of merges that it was given: the next word needs it too"
+    if list(answer("aaa", [(97, 97)])) == [97, 256]:
+        return "'aaa' became [97, 256]: go from left to right, so that the first two are merged"
     try:
         got = list(answer("é", []))
     except Exception as error:
@@ -285,10 +356,10 @@ def cases_1_5(rng):
     single, order, again, beyond = [], [], [], []
     for _ in range(5):
         x, a, b, c = rng.sample(range(97, 123), 4)
-        single.append(("encode", bytes([x, a, b, c]).decode(), [(a, b)]))
+        single += [("encode", bytes([x, a, b, c]).decode(), [(a, b)]), ("encode", bytes([x, a, b]).decode(), [(c, x), (a, b)])]
         order += [("encode", bytes([x, a, b, c]).decode(), [(b, c), (a, b), (257, c)]),
                   ("encode", bytes([a, b, c, x]).decode(), [(c, x), (b, c), (a, 257)])]
-        again.append(("encode", bytes([a, b, x, a, b, x, a, b]).decode(), [(a, b), (x, 256)]))
+        again += [("encode", bytes([a, b, x, a, b, x, a, b]).decode(), [(a, b), (x, 256)]), ("encode", chr(a) * 3, [(a, a)])]
         beyond.append(("encode", rng.choice("äé€ß") + chr(a) + chr(b), [(a, b)]))
     return [("one merge", 4, single), ("merges that compete", 8, order), ("a pair that occurs again", 4, again),
             ("text beyond ASCII", 4, beyond)]
@@ -315,11 +386,15 @@ def diagnose_1_6(answer):
         return f"the bytes 104 and 105 are 'hi', not {got!r}"
     euro = [(226, 130), (256, 172)]
     try:
-        if answer([257], [(97, 98), (256, 99)]) != "abc":
-            return "the symbol 257 is made of 256, which is made of bytes: take it apart down to the bytes"
+        if answer([258], [(97, 98), (256, 99), (257, 100)]) != "abcd":
+            return "the symbol 258 is made of 257, which is made of 256, which is made of bytes: take it apart down to the bytes"
         got = [answer(ids, euro) for ids in ([226, 130, 172], [256, 172], [257])]
     except UnicodeDecodeError:
         return "a character whose bytes lie in several ids raised UnicodeDecodeError: join all bytes, then decode once"
+    except ValueError:
+        return "a merge of a merge raised ValueError: a symbol above 255 was left among the bytes; take it apart down to the bytes"
+    if got[0] == "".join(map(chr, "€".encode())):
+        return "each byte became a character of its own: three bytes together are the euro sign; make them bytes, and decode those"
     if any("\ufffd" in text or len(text) > 1 for text in got):
         return f"the euro sign, its three bytes in several ids, came back as {got}: join all bytes, then decode once"
     if got != ["€"] * 3:
@@ -328,6 +403,12 @@ def diagnose_1_6(answer):
         got = answer([256, 33], euro)
     except UnicodeDecodeError:
         return "half a character raised UnicodeDecodeError: a model can produce such ids, so they become U+FFFD"
+    if got == "\ufffd":
+        return "one bad character made the whole text a U+FFFD: the '!' behind it is fine and stays"
+    if got == "\ufffd!" and answer([128, 129], []) == "\ufffd":
+        return "the bytes 128 and 129 are two U+FFFD, not one: leave their number to errors=\"replace\""
+    if got == "\ufffd!" and answer([104, 226], []) == "h":
+        return "half a character at the end of the ids got lost: it becomes U+FFFD too"
     return "correct" if got == "\ufffd!" else f"half a euro sign and '!' should be one U+FFFD and '!', not {got!r}"
 
 
@@ -340,7 +421,8 @@ def cases_1_6(rng):
         plain.append(("decode", [a, 258, 257, d, 256], [(a, b), (256, c), (257, 257)]))
         raw = list(rng.choice("äé€ß😀").encode())
         spread += [("decode", [a, *raw, b], []), ("decode", [256, *raw[2:]], [(raw[0], raw[1])])]
-        broken += [("decode", [a, *list("€".encode())[:2], b], []), ("decode", [128, a, 255], [])]
+        broken += [("decode", [a, *list("€".encode())[:2], b], []), ("decode", [128, a, 255], []),
+                   ("decode", [128, 129, a], []), ("decode", [a, 226], [])]
     return [("merges of merges", 4, plain), ("characters spread over several ids", 3, spread),
             ("bytes that are not UTF-8", 3, broken)]
 # %% [markdown] question="1.7" title="Why bytes" points=5 minutes=10

@@ -25,8 +25,8 @@ from torch import Tensor
 
 # %% [markdown] problem="2.1" title="Who may look where" points=10 difficulty=1 minutes=15
 # A batch holds texts of different lengths, filled up at the end with padding. Write `attention_mask`. Position t of a text
-# may look at position s if s does not lie behind t and is not padding. The positions of the padding itself look at the text
-# before them, so that no row is empty.
+# may look at position s if s does not come after t and is not padding. The positions of the padding itself look at the whole
+# text before them, so that no row is empty. The tensor is `time` wide, even if no text of the batch is as long.
 # %% tags=["solution"]
 def attention_mask(lengths: list[int], time: int) -> Tensor:
     """lengths of the texts, each 1..time -> booleans (batch, time, time): [b, t, s] is True where t may look at s."""
@@ -54,6 +54,8 @@ def diagnose_2_1(answer):
                 return f"your mask lets position {t} see position {s}: it looks into the future"
     if not full[0][0]:
         return "position 0 may not even see itself: s = t is allowed"
+    if full[3] == [True, True, False, False]:
+        return "the text of length 4 hides positions 2 and 3, as the text of length 2 does: each needs a mask of its own"
     if not all(full[t][s] for t in range(4) for s in range(t + 1)):
         return "in a text without padding every position sees itself and everything before it; some of yours do not"
     if short[2][:2] == [False, False]:
@@ -62,7 +64,16 @@ def diagnose_2_1(answer):
         return "the padding is visible: in a text of length 2 nobody looks at positions 2 and 3"
     if short[3][2]:
         return "one position of the padding is visible: a text of length 2 has the positions 0 and 1, so position 2 is padding"
-    return "correct" if short[3] == short[1] == [True, True, False, False] else f"in a text of length 2 the last row is {short[3]}"
+    if short[3] != [True, True, False, False]:
+        return f"position 3 of a text of length 2 is padding and looks at positions 0 and 1, and at no other; not {short[3]}"
+    if short[0] != [True, False, False, False] or short[1] != [True, True, False, False]:
+        return f"a text of length 2 hides its future too: its first two rows are {short[:2]}"
+    got = answer([2, 3], 4)
+    if got.shape != (2, 4, 4):
+        return f"two texts shorter than time = 4 need (2, 4, 4) too, not {tuple(got.shape)}: the width is time"
+    if not got[1, 3, 2]:
+        return "after a text of length 2, a text of length 3 hides its position 2: begin every text with a fresh mask"
+    return "correct"
 
 
 print("Problem 2.1:", diagnose_2_1(attention_mask))
@@ -92,8 +103,15 @@ def diagnose_2_2(answer):
         return f"the result should have the shape of v, {shape}, not {tuple(getattr(got, 'shape', ()))}"
     if got.isnan().any():
         return "the result is not a number, so some query may look nowhere: True in the mask means that it may look"
+    v = torch.zeros(shape)
+    v[..., 2, :] = 1.0
+    if answer(q, k, v, everything)[0, 0, 0, 0] < 1e-6:
+        return "position 0 does not see position 2, although this mask allows it: use the mask that is given, do not make your own"
+    v = torch.ones(shape)
     q[..., 0, 0], k[..., 0, 0] = 1.0, 1.0  # the first query scores 1 against key 0; all other scores are 0
     got = answer(q, k, v, everything)
+    if q[0, 0, 0, 0] != 1 or k[0, 0, 0, 0] != 1:
+        return "your function changes the queries or keys that it was given (/= works in place): compute new ones"
     if not torch.allclose(got, torch.ones(shape), atol=1e-4):
         return "the weights of a query do not sum to 1: the softmax runs over the keys, the last dimension"
     v = torch.zeros(shape)
@@ -119,6 +137,25 @@ def diagnose_2_2(answer):
         return "scores that the mask forbids are set to 0, which here is far better than all others; minus infinity is no weight"
     if seen > 1e-3:
         return "the mask has no effect: position 0 sees position 1 although it may not"
+    q, k = torch.zeros(shape), torch.zeros(shape)
+    q[..., 0, 1], k[..., 2, 1] = 40.0, 40.0
+    if answer(q, k, v, everything)[0, 0, 0, 0] < 0.9 or answer(q, k, v, everything)[0, 0, 2, 0] > 0.9:
+        return "query 0 asks for what key 2 offers and does not find it: row t, column s of the scores is query t times key s"
+    q, k, v = torch.zeros(1, 1, 2, 9), torch.zeros(1, 1, 2, 9), torch.zeros(1, 1, 2, 9)
+    q[..., 0, 0], k[..., 0, 0], v[..., 0, :] = 1.0, 1.0, 1.0
+    weight = answer(q, k, v, torch.ones(2, 2, dtype=torch.bool))[0, 0, 0, 0].item()
+    if abs(weight - 1 / (1 + math.exp(-1 / 3))) > 1e-3:
+        return "right for heads of size 4, but not for heads of size 9, where a score of 1 counts as 1/3: the size is q.shape[-1]"
+    q, v = torch.zeros(2, 1, 3, 4), torch.zeros(2, 1, 3, 4)
+    v[..., 2, :] = 1.0
+    try:
+        got = answer(q, q, v, torch.stack([past, everything])[:, None])
+    except (RuntimeError, IndexError) as error:
+        return f"a mask of shape (2, 1, 3, 3), one for each text, raised an error; it broadcasts as it is: {error}"
+    if got.shape != v.shape:
+        return f"with a mask of shape (2, 1, 3, 3) the result is {tuple(got.shape)}, not {tuple(v.shape)}; it broadcasts as it is"
+    if got[0, 0, 0, 0] > 1e-3 or got[1, 0, 0, 0] < 0.3:
+        return "each text may have a mask and numbers of its own: in a batch of two, the second was treated like the first"
     return "correct"
 
 
@@ -140,7 +177,8 @@ def cases_2_2(rng):
         scale.append(("attention", q, k, v, torch.ones(shape[2], shape[2], dtype=torch.bool)))
         low = torch.full(shape, -3.0)
         mask.append(("attention", low, -low, v, causal(shape[2])))
-        both.append(("attention", q, k, v, causal(shape[2])[None, None].repeat(2, 1, 1, 1)))
+        every = torch.ones(shape[2], shape[2], dtype=torch.bool)
+        both.append(("attention", q, k, v, torch.stack([causal(shape[2]), every])[:, None]))
     return [("the scale, without a mask", 6, scale), ("the mask, with equal scores", 8, mask), ("both together", 6, both)]
 # %% [markdown] problem="2.3" title="Heads" points=15 difficulty=2 minutes=20
 # Head h reads the features h · size up to (h + 1) · size of every position. Write `split_heads`, which gives every head its
@@ -175,6 +213,16 @@ def diagnose_2_3(split, merge):
         return "split_heads deals the features out in turn: head 0 got 0, 2, 4 and should have 0, 1, 2, which lie side by side"
     if not torch.equal(got, heads):
         return f"split_heads: head 0 should hold {heads[0, 0].tolist()}, yours holds {got[0, 0].tolist()}"
+    y = torch.arange(48.0).view(2, 4, 6)  # two texts, and three heads of two features each
+    parts = [y[:, :, first:first + 2] for first in (0, 2, 4)]
+    try:
+        got = split(y, 3)
+    except RuntimeError as error:
+        return f"split_heads: right for (1, 3, 6) and two heads, but (2, 4, 6) and three heads raised an error: {error}"
+    if got.shape != (2, 3, 4, 2):
+        return f"split_heads: (2, 4, 6) with three heads becomes (2, 3, 4, 2), not {tuple(got.shape)}: use x's sizes and n_head"
+    if not all(torch.equal(got[:, head], part) for head, part in enumerate(parts)):
+        return "split_heads: right for one text, but in a batch of two the texts get mixed: the batch stays the first dimension"
     got = merge(heads)
     if got is None:
         return "merge_heads: not attempted yet"
@@ -184,7 +232,15 @@ def diagnose_2_3(split, merge):
         return "merge_heads mixes positions: position 0 got features of position 1; time has to come before the heads first"
     if got[0, 0].tolist() == [0, 3, 1, 4, 2, 5]:
         return "merge_heads deals the features out in turn: head 0's 0, 1, 2 should lie side by side"
-    return "correct" if torch.equal(got, x) else f"merge_heads: position 0 should hold 0 to 5, yours holds {got[0, 0].tolist()}"
+    if torch.equal(got, x):
+        try:
+            got = merge(torch.stack(parts, 1))
+        except RuntimeError as error:
+            return f"merge_heads: right for (1, 2, 3, 3), but (2, 3, 4, 2) raised an error: {error}"
+        if got.shape != y.shape:
+            return f"merge_heads: (2, 3, 4, 2) becomes (2, 4, 6), not {tuple(got.shape)}: take all sizes from x"
+        return "correct" if torch.equal(got, y) else "merge_heads: right for one text, but in a batch of two the texts get mixed"
+    return f"merge_heads: position 0 should hold 0 to 5, yours holds {got[0, 0].tolist()}"
 
 
 print("Problem 2.3:", diagnose_2_3(split_heads, merge_heads))
@@ -225,6 +281,12 @@ def diagnose_2_4(answer):
         return f"an input of shape (1, 2, 2) should come out with its shape, not {tuple(got.shape)}"
     if got.abs().max() < 1e-6:
         return "the values are the third block of c_attn, after queries and keys; you take them from another"
+    if torch.allclose(got[0, 0], torch.tensor([1.0, 0.0]), atol=1e-4):
+        return "position 0 does not see position 1, although this mask allows it: use the mask that is given, do not make your own"
+    if torch.allclose(got[0, 0], torch.tensor([1.5, 0.5]), atol=1e-4):
+        return "x itself is added: that is the block's business; return only what attention has found"
+    if torch.allclose(answer(x, p, 1, torch.eye(2, dtype=torch.bool)), got, atol=1e-4):
+        return "the mask has no effect: a mask that lets each position see only itself changes nothing in your result"
     p["c_attn.weight"][1, 0], p["c_attn.weight"][0, 2] = 20.0, 20.0  # position 1 asks for what position 0 offers
     got = answer(x, p, 1, mask)[0]
     if got[0, 1] > 0.9 or got[1, 0] < 0.9:
@@ -246,7 +308,26 @@ def diagnose_2_4(answer):
          "c_proj.weight": torch.eye(4), "c_proj.bias": torch.zeros(4)}
     got = answer(x, p, 2, torch.eye(2, dtype=torch.bool))
     mixed = "with two heads the parts get mixed: cut into queries, keys and values first, then into heads"
-    return "correct" if torch.equal(got, x) else mixed
+    if not torch.equal(got, x):
+        return mixed
+    x = torch.tensor([[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]])
+    p["c_attn.weight"] = torch.zeros(4, 12)
+    p["c_attn.weight"][0, 0], p["c_attn.weight"][1, 4] = 20.0, 20.0  # in feature 0, position 0 asks for what position 1 offers
+    p["c_attn.weight"][0, [8, 10]], p["c_attn.weight"][1, [9, 11]] = 1.0, 1.0  # values: features 0 and 1, twice
+    got, one = (answer(x, p, n_head, mask)[0, 0] for n_head in (2, 1))
+    if torch.allclose(got, torch.tensor([0.0, 1.0, 0.0, 1.0]), atol=1e-3):
+        return "with two heads the second looks where the first looks: split into n_head heads, each with weights of its own"
+    if torch.allclose(one, torch.tensor([0.0, 1.0, 0.5, 0.5]), atol=1e-3):
+        return "with n_head = 1 there are still two heads: take the number from the argument"
+    if not torch.allclose(got, torch.tensor([0.0, 1.0, 0.5, 0.5]), atol=1e-3):
+        return mixed
+    p["c_attn.weight"][0, 0], p["c_attn.weight"][1, 4] = 1.0, 1.0
+    if abs(answer(x, p, 2, mask)[0, 0, 1].item() - 1 / (1 + math.exp(-1 / math.sqrt(2)))) > 1e-3:
+        return "with heads of size 2 the scores are divided by the root of 2, once: attention does it already"
+    got = answer(x, p, 2, mask)[0, 0]
+    p["c_proj.bias"] = torch.ones(4)
+    more = answer(x, p, 2, mask)[0, 0] - got
+    return "correct" if torch.allclose(more, torch.ones(4)) else "c_proj's bias is added once, not once for each head"
 
 
 print("Problem 2.4:", diagnose_2_4(self_attention))
@@ -258,9 +339,9 @@ def attention_weights_of(rng, width, bias):
 
 def cases_2_4(rng):
     def calls(bias):
-        sizes = [(rng.randint(2, 3), rng.randint(2, 4), rng.randint(4, 7)) for _ in range(3)]  # heads, size, time
-        return [("self_attention", normal(rng, 2, t, h * s), attention_weights_of(rng, h * s, bias), h, causal(t))
-                for h, s, t in sizes]
+        sizes = [(heads, rng.randint(2, 4), rng.randint(4, 7)) for heads in (2, 3)]  # heads, size, time
+        return [("self_attention", normal(rng, 2, t, h * s), attention_weights_of(rng, h * s, bias), h, mask)
+                for h, s, t in sizes for mask in (causal(t), causal(t).T)]
 
     return [("weights without biases", 9, calls(0.0)), ("weights and biases", 6, calls(1.0))]
 # %% [markdown] problem="2.5" title="Layer norm" points=10 difficulty=1 minutes=15
@@ -282,6 +363,8 @@ def diagnose_2_5(answer):
         return "not attempted yet"
     if got.shape != x.shape:
         return f"the shape of x, {tuple(x.shape)}, has become {tuple(got.shape)}"
+    if x[0, 0, 0] != 2:
+        return "your function changes x (-= and /= work in place), and the stream with it: compute a new tensor"
     low, high = got[0, 0].tolist()
     if torch.allclose(got[0, 0], -got[0, 1], atol=1e-2):
         return "you normalise over the positions: each position has its own mean and variance, over its features"
@@ -291,11 +374,17 @@ def diagnose_2_5(answer):
         return f"the features (2, 6) should get the mean 0, but become ({low:.3f}, {high:.3f}): subtract their mean"
     if abs(high - 1) > 1e-2:
         return f"the features (2, 6) should become (-1, 1), but become ({low:.3f}, {high:.3f}): divide by the root of the variance"
-    small = answer(torch.tensor([[-0.01, 0.01]]), one, zero)[0, 1].item()
+    try:
+        small = answer(torch.tensor([[-0.01, 0.01]]), one, zero)[0, 1].item()
+    except IndexError as error:
+        return f"x of shape (1, 2) raised an error; x may have any number of dimensions, and the features are the last one: {error}"
     if abs(small - 0.953) > 1e-3:
         return f"(-0.01, 0.01) should become (-0.953, 0.953), not {small:.3f}: eps is added to the variance, before the root"
-    got = answer(x, torch.tensor([2.0, 2.0]), torch.tensor([5.0, 5.0]))[0, 0]
-    return "correct" if torch.allclose(got, torch.tensor([3.0, 7.0]), atol=1e-2) else "multiply by weight at the end, then add bias"
+    if abs(answer(x, one, zero, 12.0)[0, 0, 1].item() - 0.5) > 1e-2:
+        return "with eps = 12 the features (2, 6) become (-0.5, 0.5): eps is an argument, use it"
+    got = answer(x, torch.tensor([2.0, 3.0]), torch.tensor([5.0, 1.0]))[0, 0]
+    right = torch.allclose(got, torch.tensor([3.0, 4.0]), atol=1e-2)
+    return "correct" if right else "multiply by weight at the end, then add bias, each feature with its own"
 
 
 print("Problem 2.5:", diagnose_2_5(layer_norm))
@@ -305,9 +394,9 @@ def cases_2_5(rng):
     for _ in range(3):
         width = rng.randint(4, 9)
         x, one, zero = normal(rng, 2, 3, width) * 3 + 1, torch.ones(width), torch.zeros(width)
-        plain.append(("layer_norm", x, one, zero))
+        plain += [("layer_norm", x, one, zero), ("layer_norm", x[0], one, zero)]
         affine.append(("layer_norm", x, normal(rng, width), normal(rng, width)))
-        small.append(("layer_norm", x * 1e-3, one, zero))
+        small += [("layer_norm", x * 1e-3, one, zero), ("layer_norm", x, one, zero, 0.5)]
     return [("mean and variance", 5, plain), ("weight and bias", 2, affine), ("small numbers, where eps counts", 3, small)]
 # %% [markdown] problem="2.6" title="The block, twice" points=20 difficulty=3 minutes=40 uses=["self_attention", "layer_norm"]
 # Write `block`. A block has two sub-layers, attention and the MLP (widen, GELU in its tanh form, narrow), and each is added
@@ -348,20 +437,26 @@ def diagnose_2_6(answer):
         return p | {f"ln_{i}.weight": torch.ones(4) for i in (1, 2)} | {f"ln_{i}.bias": torch.zeros(4) for i in (1, 2)}
 
     nothing = parameters([0.0] * 4, 0.0, [0.0] * 4)
-    got = answer(x, nothing, 2, mask, True)
-    if got is None:
+    given, taken = x.clone(), dict(nothing)
+    got, after = answer(given, taken, 2, mask, True), answer(x.clone(), dict(nothing), 2, mask, False)
+    if got is None and after is None:
         return "not attempted yet"
+    if got is None or after is None:
+        return f"nothing is returned with pre_norm={got is not None}: a return stands inside one of the branches"
+    if len(taken) < len(nothing):
+        return "your function takes entries out of p: the next call needs them too"
     if got.shape != x.shape:
         return f"the shape of x, {tuple(x.shape)}, has become {tuple(got.shape)}"
     if got.abs().max() < 1e-6:
         return "the stream is lost: what a sub-layer computes is added to the stream, it does not take its place"
     if not torch.allclose(got, x, atol=1e-4):
         return "with pre_norm the stream itself is normalised; only what a sub-layer reads should be, what is added to should not"
-    after = answer(x, nothing, 2, mask, False)
     if torch.equal(after, got):
         return "without pre_norm the sum is normalised after each addition; where nothing is added, your stream stays as it was"
     if not torch.allclose(after.mean(-1), torch.zeros(1, 2), atol=1e-3):
         return "without pre_norm the result of a block has mean 0 at each position; yours has not"
+    if after.abs().max() < 1e-6:
+        return "without pre_norm the stream is lost: the sum of the stream and a sub-layer is normalised, not the sub-layer alone"
     adds = parameters([1.0, -1.0, 2.0, -2.0], 0.0, [0.0] * 4)
     adds["mlp.c_fc.weight"][0, 0], adds["mlp.c_proj.weight"][0, 0] = 10.0, 10.0
     got = answer(torch.zeros(1, 2, 4), adds, 2, mask, True)
@@ -378,7 +473,61 @@ def diagnose_2_6(answer):
         return "the MLP has no GELU between its two matrices"
     if abs(value + 0.15866) < 3e-5:
         return "this is the exact GELU; OpenAI's code, and so this problem, uses the tanh form, which differs in the fourth decimal"
-    return "correct" if abs(value + 0.15881) < 3e-5 else f"GELU in its tanh form is -0.15881 at -1; the MLP gives {value:.5f}"
+    if abs(value + 0.15881) > 3e-5:
+        return f"GELU in its tanh form is -0.15881 at -1; the MLP gives {value:.5f}"
+
+    def norms(ln_1, ln_2):
+        """Norms that give these rows; attention adds what it reads, and the MLP adds feature 0 of what it reads to feature 1."""
+        p = parameters([0.0] * 4, 0.0, [0.0, 0.0, 0.0, 7.0])
+        for i, row in ((1, ln_1), (2, ln_2)):
+            if row:
+                p[f"ln_{i}.weight"], p[f"ln_{i}.bias"] = torch.zeros(4), torch.tensor(row)
+        p["attn.c_attn.weight"][:, 8:], p["attn.c_proj.weight"] = torch.eye(4), torch.eye(4)
+        p["mlp.c_fc.weight"][0, 0], p["mlp.c_proj.weight"][0, 1] = 1.0, 1.0
+        return p
+
+    def like(got, *row):
+        return torch.allclose(got, torch.tensor(row), atol=2e-2)
+
+    row = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(1, 2, 1)
+    got = answer(row, norms([3.0, 0.0, 0.0, 0.0], [10.0, 0.0, 0.0, 0.0]), 2, mask, True)[0, 0]
+    if like(got[3], 0.0):
+        return "the bias of mlp.c_proj is not added"
+    if like(got[:2], 11.0, 3.0):
+        return "with pre_norm ln_1 and ln_2 are swapped: ln_1 belongs to attention, ln_2 to the MLP"
+    if like(got[:2], 4.0, 3.0):
+        return "with pre_norm the MLP reads through ln_1; it has a norm of its own, ln_2"
+    if like(got[:2], 4.0, 4.0):
+        return "with pre_norm the MLP reads the bare stream: it should read the stream through ln_2"
+    if like(got[:1], 2.0):
+        return "with pre_norm attention reads the bare stream: it should read the stream through ln_1"
+    if not like(got, 4.0, 10.0, 0.0, 7.0):
+        return "with pre_norm the weights and biases of ln_1 and ln_2 do not act where they should: on what each sub-layer reads"
+    row = torch.tensor([0.0, 0.0, 9.0, 0.0]).repeat(1, 2, 1)
+    p = norms([3.0, 0.0, 0.0, 0.0], None)
+    p["mlp.c_proj.bias"] = torch.zeros(4)
+    got = answer(row, p, 2, mask, False)[0, 0]
+    if like(got, 3.0, 0.0, 0.0, 0.0):
+        return "without pre_norm a block ends with ln_1: the sum after the MLP belongs to ln_2, the one after attention to ln_1"
+    if like(got, 1.732, -0.577, -0.577, -0.577):
+        return "without pre_norm the MLP reads the stream as it was before ln_1: it should read what ln_1 has made of the sum"
+    if like(got, -0.577, -0.577, 1.732, -0.577):
+        return "without pre_norm the sum after attention is not normalised: both sums are, this one by ln_1"
+    if not like(got, 1.0, 1.0, -1.0, -1.0):
+        return "without pre_norm each sum is normalised once, by its own norm, and the MLP reads what ln_1 has made: yours differs"
+    p = norms(None, None)
+    p["mlp.c_proj.weight"], p["mlp.c_proj.bias"] = torch.zeros(16, 4), torch.zeros(4)
+    got = answer(given, p, 2, torch.eye(2, dtype=torch.bool), True)
+    if not torch.equal(given, x):
+        return "x itself was changed (+= and -= work in place, in layer_norm too): write x = x + ..."
+    if not torch.allclose((got - x).pow(2).mean(-1), torch.ones(1, 2), atol=1e-2):
+        return "the mask has no effect: where each position may see only itself, attention still adds something of others"
+    row = torch.tensor([[[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]]])
+    p["attn.c_attn.weight"][0, 0], p["attn.c_attn.weight"][0, 4] = 5.0, -5.0  # in feature 0, each position looks at its opposite
+    two, one = ((answer(row, p, n_head, mask, True) - row)[0, 0] for n_head in (2, 1))
+    if not like(two, -1.0, 1.0, 0.0, 0.0) or not like(one, -1.0, 1.0, -1.0, 1.0):
+        return "the number of heads is not n_head: hand the argument on to attention"
+    return "correct"
 
 
 print("Problem 2.6:", diagnose_2_6(block))
@@ -388,13 +537,14 @@ def block_weights_of(rng, width):
     for i in (1, 2):
         p |= {f"ln_{i}.weight": 1 + 0.3 * normal(rng, width), f"ln_{i}.bias": 0.3 * normal(rng, width)}
     return p | {"mlp.c_fc.weight": normal(rng, width, 4 * width), "mlp.c_fc.bias": normal(rng, 4 * width),
-                "mlp.c_proj.weight": 0.05 * normal(rng, 4 * width, width), "mlp.c_proj.bias": normal(rng, width)}
+                "mlp.c_proj.weight": 0.01 * normal(rng, 4 * width, width), "mlp.c_proj.bias": normal(rng, width)}
 
 
 def cases_2_6(rng):
     def whole(pre_norm):
-        sizes = [(rng.randint(2, 3), rng.randint(2, 3), rng.randint(4, 6)) for _ in range(2)]
-        return [("block", normal(rng, 2, t, h * s), block_weights_of(rng, h * s), h, causal(t), pre_norm) for h, s, t in sizes]
+        sizes = [(heads, rng.randint(2, 3), rng.randint(4, 6)) for heads in (2, 3)]
+        return [("block", normal(rng, 2, t, h * s), block_weights_of(rng, h * s), h, mask, pre_norm)
+                for h, s, t in sizes for mask in (causal(t), causal(t).T)]
 
     bent = {name: torch.zeros_like(w) for name, w in block_weights_of(rng, 4).items()}
     bent |= {"mlp.c_fc.bias": torch.linspace(-3.0, -2.4, 16), "mlp.c_proj.weight": 10 + normal(rng, 16, 4).abs()}
