@@ -5,12 +5,13 @@
 # section 2.2 describes and chapter 2 of the book explains. At the end you have three functions, `train`, `encode` and
 # `decode`, and they turn any text into numbers and back.
 #
-# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub as
-# it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing: look
-# for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may add
-# cells and functions of your own; the names, the arguments and the results of the stubs have to stay. The grader runs your
-# notebook from top to bottom in a fresh process without network, and then calls your functions with inputs that you have not
-# seen. Each later problem is marked as if the earlier ones were right, so an early mistake costs its points once.
+# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub
+# as it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing:
+# look for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may
+# add cells and functions of your own; the names, the arguments and the results of the stubs have to stay, and a function
+# leaves the arguments that it was given unchanged. The grader runs your notebook from top to bottom in a fresh process without
+# network, and then calls your functions with inputs that you have not seen. Each later problem is marked as if the earlier
+# ones were right, so an early mistake costs its points once.
 #
 # **What you may use.** Python and its standard library. The book's own tokenizer, tiktoken, tokenizers and transformers are
 # closed while grading. With a person or an assistant you may discuss ideas, but not code; the file with the rules for AI
@@ -60,9 +61,12 @@ def diagnose_1_1(answer):
         return "only the first word was counted: the return belongs behind the loop over the words, not into it"
     if got == {}:
         return "only the last word was counted: make the dictionary before the loop over the words, not in it"
-    both = answer({(1, 2, 9): 2, (3, 1, 2): 5}).get((1, 2))
+    words = {(1, 2, 9): 2, (3, 1, 2): 5}
+    both = answer(words).get((1, 2))
     if both != 7:
         return f"(1, 2) is in two words that occur 2 and 5 times: 7 times in all, not {both}; add to the count so far"
+    if len(words) != 2:
+        return "your function changes the dictionary that it was given: the next merge needs it too"
     return "correct" if got == {(1, 2): 1, (3, 4): 1} else f"for the words (1, 2), (3, 4) and (5,) you return {got}"
 
 
@@ -120,6 +124,10 @@ def diagnose_1_2(answer):
     for (pairs, right), got in zip(ties, gots, strict=True):
         if got != right:
             return f"of the equally frequent pairs {list(pairs)} the smallest is {right}, not {got}"
+    pairs = {(1, 2): 3, (4, 5): 9}
+    answer(pairs)
+    if pairs != {(1, 2): 3, (4, 5): 9}:
+        return "your function changes the dictionary that it was given: only look at it"
     try:
         return f"with no pair at all raise ValueError; you return {answer({})!r}"
     except ValueError:

@@ -5,13 +5,14 @@
 # Chapters 3 and 4 of the book explain all of it. The parameters come in a dictionary with the names and shapes of the
 # published checkpoints, so at the end your function could run the weights of GPT-2.
 #
-# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub as
-# it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing: look
-# for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may add
-# cells and functions of your own; the names, the arguments and the results of the stubs have to stay. The grader runs your
-# notebook from top to bottom in a fresh process without network, and then calls your functions with inputs that you have not
-# seen. Each later problem is marked as if the earlier ones were right, so an early mistake costs its points once. The checks in
-# this notebook use your own earlier functions: get those right first.
+# **How it works.** Each problem has a cell with a stub, where `...` stands for your work, and a check below it. Run the stub
+# as it is and the check says that the problem was not attempted yet. (It says the same when your function returns nothing:
+# look for a forgotten `return`.) Write your code, run both cells again, and the check tells you what is wrong and why. You may
+# add cells and functions of your own; the names, the arguments and the results of the stubs have to stay, and a function
+# leaves the arguments that it was given unchanged. The grader runs your notebook from top to bottom in a fresh process without
+# network, and then calls your functions with inputs that you have not seen. Each later problem is marked as if the earlier
+# ones were right, so an early mistake costs its points once. The checks in this notebook use your own earlier functions: get
+# those right first.
 #
 # **What you may use.** Python and PyTorch's tensors, with `softmax` and `torch.nn.functional.gelu`. PyTorch's own attention
 # and layer norm are closed while grading, and so are the book's model and transformers. With a person or an assistant you may
@@ -223,7 +224,10 @@ def diagnose_2_3(split, merge):
         return f"split_heads: (2, 4, 6) with three heads becomes (2, 3, 4, 2), not {tuple(got.shape)}: use x's sizes and n_head"
     if not all(torch.equal(got[:, head], part) for head, part in enumerate(parts)):
         return "split_heads: right for one text, but in a batch of two the texts get mixed: the batch stays the first dimension"
-    got = merge(heads)
+    try:
+        got = merge(heads)
+    except RuntimeError as error:
+        return f"merge_heads: raised an error (after a transpose view cannot join dimensions, reshape can): {error}"
     if got is None:
         return "merge_heads: not attempted yet"
     if got.shape != x.shape:
