@@ -179,7 +179,7 @@ class Master:
                 source = re.sub(rf"^[ \t]*({BEGIN}|{END})\n", "", source, flags=re.MULTILINE) if solved else self.stub(number)
                 tags = ["problem"]
             elif role == "check":
-                source, tags = CHECK_LINE.format(id=number) + "\n" + source, ["check"]
+                source, tags = CHECK_LINE.format(id=number) + "\n" + source, ["check", "hide-input"]
             elif role == "finale":
                 source, tags = FINALE_LINE + "\n" + source, ["finale"]
             elif role == "hidden" or (role == "rubric" and not solved):
