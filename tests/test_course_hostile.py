@@ -190,12 +190,14 @@ def test_reports_are_complete_and_harmless(graded):
     results, folder, out, _ = graded
     with open(out / "scores.csv", encoding="utf-8", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
-    assert rows.keys() == results.keys() - {""} and int(rows["full"]["score"]) == 90 and int(rows["mistake-1.1"]["1.1"]) == 6
+    lost = MISTAKES["1.1"][0]["loses"]
+    assert rows.keys() == results.keys() - {""}
+    assert int(rows["full"]["score"]) == 90 and int(rows["mistake-1.1"]["1.1"]) == 10 - lost
     assert "imports minigpt.bpe" in rows["closed"]["notes"]
     page = (out / "feedback" / "mistake-1.2.html").read_text(encoding="utf-8")
     assert "the one that was met first" in page and "<script" not in page and SEED not in page
     scope = json.loads((out / "gradescope" / "mistake-1.1" / "results.json").read_text(encoding="utf-8"))
-    assert scope["score"] == sum(test["score"] for test in scope["tests"]) == 86 and len(scope["tests"]) == 6
+    assert scope["score"] == sum(test["score"] for test in scope["tests"]) == 90 - lost and len(scope["tests"]) == 6
     everything = "\n".join(path.read_text(encoding="utf-8") for path in (out / "feedback").glob("*.html"))
     assert not [secret for secret in MASTER.secrets() for line in secret.splitlines()
                 if len(line) > 30 and line.strip() in everything]
