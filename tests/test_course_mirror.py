@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub import constants
 
 from course import __main__, mirror
-from minigpt import data, hub
+from minigpt import data, evaluate, hub
 
 WIKITEXT, GPT1, CBT = "Salesforce/wikitext", "openai-community/openai-gpt", "cam-cst/cbt"
 TEST = "wikitext-2-raw-v1/test-00000-of-00001.jsonl"
@@ -207,6 +207,29 @@ def test_every_set_has_its_place():
             assert part.names or part.split in data.SPLITS, name
     assert {"gpt1", "gpt2-xl", "lambada", "wikitext2", "cola", "race"} <= mirror.sets().keys()
     assert "storycloze" not in mirror.sets()
+
+
+def test_the_sets_of_evaluate_are_what_its_tasks_read(monkeypatch):
+    class Asked(BaseException):
+        """Where a task looked: no reader may take this for a bad line."""
+
+    def records(source, part, column=None):
+        raise Asked(source, part, ())
+
+    def path(repo_id, name, **_):
+        raise Asked(f"{repo_id}/{name.rsplit('/', 1)[0]}", "test", (name,))
+
+    monkeypatch.setattr(data, "records", records)
+    monkeypatch.setattr(hub, "path", path)
+    found = {}
+    for name, task in evaluate.TASKS.items():
+        try:
+            task.read(None, 1)
+        except Asked as asked:
+            found[name] = asked.args
+        except FileNotFoundError:  # a file that only --data can name
+            continue
+    assert found == {name: (*place, mirror.EXACT.get(name, ())) for name, place in mirror.MEASURES.items()}
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):
