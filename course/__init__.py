@@ -2,9 +2,9 @@
 
     python -m course make                                   hand-outs, reference solutions, tutors' rules
     python -m course grade FOLDER --out OUT --seed SECRET   grade a folder of submissions
-
     python -m course site                                   the students' edition of the book, without any solution
     python -m course mirror FOLDER SETS                     data and weights for a class behind a firewall
+    python -m course colab                                  every hand-out as Colab runs it, in a fresh environment
 
     master.py    one master notebook -> the student's notebook, the solution, the grader's tests
     wire.py      values as text between the grader and a student's process
