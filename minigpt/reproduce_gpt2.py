@@ -85,7 +85,7 @@ def cells(target: str, measure: Measuring):
     """Every cell of CELLS for every model: (values, protocol, summary)."""
     rows, spread, counts, told, known = {}, {}, {}, {}, {}
     for name in measure.models:
-        rows[name], spread[name] = {}, {}
+        rows[name], spread[name], counts[name] = {}, {}, {}
         for cell, (task, given, score) in CELLS[target].items():
             if (found := measure(name, task, given)) is None:
                 continue
@@ -95,16 +95,17 @@ def cells(target: str, measure: Measuring):
                 known[key] = intervals(task, found)
             if score in known[key]:
                 spread[name][cell] = known[key][score]
-            counts[cell] = found["values"].get("units", len(answered(found)))  # of a perplexity: the words (bytes, ...) of the text
+            # Of a perplexity these are the words (or bytes, ...) of the text.
+            counts[name][cell] = found["values"].get("units", len(answered(found)))
             limit = measure.items.get(task, measure.limit)
             part = f" (from the first {limit:,} of the data)" if limit else ""
             what = "units" if "units" in found["values"] else "items"
-            told[task] = f"{counts[cell]:,} {what}{part} of {described(task, found['switches'], given)}"
+            told.setdefault(task, f"{counts[name][cell]:,} {what}{part} of {described(task, found['switches'], given)}")
     if not told:
         raise ValueError(f"{target}: no data for any of its cells; " + "; ".join(measure.missing.values()))
     values = {"rows": rows, "interval": spread, "items": counts} | ({"missing": measure.missing} if measure.missing else {})
     # A score without its number of items would pass for one of the whole set.
-    short = {name: {f"{cell} (n = {counts[cell]:,})": value for cell, value in row.items()
+    short = {name: {f"{cell} (n = {counts[name][cell]:,})": value for cell, value in row.items()
                     if ", R-" not in cell or cell.endswith("R-AVG")} for name, row in rows.items()}
     return values, "; ".join(told.values()), summary(short)
 

@@ -92,7 +92,7 @@ def test_a_table_with_some_of_its_data(lambada, tmp_path, records, capsys):
     assert "35.13" in printed.out and "3 items of lambada: target = last word, filter = stop words" in record.protocol
     assert "runs" not in record.command and str(tmp_path) not in json.dumps(record.__dict__)
     assert "minigpt.cloze" in record.depends and not record.stale
-    assert record.values["items"] == {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3}
+    assert record.values["items"] == {"world": {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3}}
     assert "mine: world: LAMBADA (ppl) (n = 3)" in str(results.scoreboard())
     # what was measured is found again: the same numbers, and no row more
     before = {path: path.read_bytes() for path in (tmp_path / "runs").glob("*.jsonl")}
@@ -125,7 +125,8 @@ def test_every_model_is_asked_what_cannot_be_read_is_told_once_and_what_does_not
     told, record = capsys.readouterr(), results.load("gpt2-table3-laptop")
     assert told.err.count("ptb: not yet measured (no reader of this file)") == 1 and len(list(tmp_path.glob("runs/ptb-*"))) == 1
     assert told.err.count("cbt-cn: not yet measured") == told.err.count("cbt-ne: not yet measured (no reader of this file)") == 1
-    assert record.values["items"] == {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3} and "3 items of lambada" in record.protocol
+    assert record.values["items"] == {name: {"LAMBADA (ppl)": 3, "LAMBADA (acc)": 3} for name in models}
+    assert "3 items of lambada" in record.protocol
     assert record.interval.startswith("95 %")
     for name, model in zip(models, (gpt, other), strict=True):
         values = evaluate.run(model, bpe, "lambada", {}, lambada, progress=False)["values"]
@@ -162,7 +163,7 @@ class Told:
         self.asked.append((name, task, switches))
         values = self.values(name, switches)
         return {"values": values, "switches": protocol.choose(evaluate.find(task), switches), "digest": f"{name}{switches}",
-                "rows": [{}] * self.rows}
+                "rows": [{}] * (self.rows - (name == "two")) + [{"left_out": "too long"}] * (name == "two")}
 
 
 def test_a_figure_has_a_column_for_each_model():
@@ -170,6 +171,7 @@ def test_a_figure_has_a_column_for_each_model():
     values, chosen, told = reproduce_gpt2.cells("gpt2-fig3", measure)
     assert values["rows"]["two"] == {"partial scoring, acc": 62.25, "full scoring, acc": 72.25}
     assert told.startswith("one: partial scoring, acc (n = 3) 51.50, full scoring, acc (n = 3) 61.50; two: ")
+    assert "two: partial scoring, acc (n = 2) 62.25" in told
     assert chosen.startswith("3 items of winograd: normalise = none") and "scoring" not in chosen
     table = reproduce_gpt2.beside("gpt2-fig3", values["rows"])
     ours = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows if row[1] == "ours"}
