@@ -15,7 +15,7 @@ import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from minigpt import data, hub
-from minigpt.detokenise import detokenise
+from minigpt.detokenise import MARK, detokenise
 from minigpt.protocol import Task, json_lines, keep, lines
 from minigpt.scoring import cropped, tails
 from minigpt.zeroshot import start
@@ -189,10 +189,13 @@ def cbt_texts(item: dict, detokeniser: str) -> tuple[str, list[tuple[str, str]]]
     words = item["question"].split()
     at = words.index(BLANK)
     whole = [written([*words[:at], option, *words[at + 1:]]) for option in item["options"]]
-    ends = [written([*words[:at], option]) for option in item["options"]]
     context = commonprefix([*whole, written(words[:at])]).rstrip()
-    ends = [len(commonprefix(pair)) for pair in zip(whole, ends, strict=True)]
-    return context, [(text[len(context):end], text[end:]) for text, end in zip(whole, ends, strict=True)]
+    rests = [text[len(context):] for text in whole]
+    # The option may stand behind a space, an invisible mark of the de-tokeniser, or both.
+    found = [re.match(rf"[\s{MARK}]*{re.escape(option)}", rest) for option, rest in zip(item["options"], rests, strict=True)]
+    ends = [match.end() if match else len(commonprefix([rest, written([*words[:at], option])[len(context):]]))
+            for match, rest, option in zip(found, rests, item["options"], strict=True)]
+    return context, [(rest[:end], rest[end:]) for rest, end in zip(rests, ends, strict=True)]
 
 
 def measure_cbt(model, bpe, items, switches) -> list[dict]:

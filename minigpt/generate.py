@@ -26,7 +26,7 @@ def keep_likely(logits: Tensor, top_k: int | None = None, top_p: float | None = 
         kth = logits.topk(top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < kth, float("-inf"))
     if top_p is not None and top_p < 1:
-        ordered, order = logits.sort(dim=-1, descending=True)
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)  # ties fall alike everywhere
         before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)  # the probability of everything likelier
         drop = torch.zeros_like(order, dtype=torch.bool).scatter(-1, order, before >= top_p)
         logits = logits.masked_fill(drop, float("-inf"))
@@ -51,6 +51,7 @@ def choose(logits: Tensor, u: Tensor, temperature: float = 1.0, top_k: int | Non
 
 def _times(linear: nn.Linear, x: Tensor) -> Tensor:
     """W x + b for one vector, written as multiply-and-sum: compiled, it reads W at the speed of memory; a GEMM call does not."""
+    x = x.as_strided(x.shape, (1,))  # puts x into memory: else the compiler computes it anew, a norm and all, for every row of W
     y = (linear.weight * x).sum(-1)
     return y if linear.bias is None else y + linear.bias
 

@@ -56,13 +56,13 @@ class ModernConfig:
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn each neighbouring pair of numbers in x (..., time, head size) by its angle: `turns` is (2, time, head size / 2).
+    """Turn each neighbouring pair of numbers in x (..., time, head size) by its angle: `turns` is (time, head size / 2), complex.
 
-    A query at position m and a key at position n then meet at the angle m - n: attention sees distances, not places.
+    A pair of numbers is a complex number, and a product with cos(a) + i sin(a) turns it by the angle a. A query at position m and
+    a key at position n then meet at an angle that grows with m - n: attention sees distances, not places.
     """
-    cos, sin = turns
-    even, odd = x[..., ::2], x[..., 1::2]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turns).flatten(-2).type_as(x)
 
 
 class GroupedAttention(nn.Module):
@@ -79,8 +79,8 @@ class GroupedAttention(nn.Module):
         """x (batch, time, n_embd) -> the same shape."""
         batch, time, width = x.shape
         heads = self.c_attn(x).view(batch, time, -1, self.size).transpose(1, 2)
-        q, k, v = heads.split([width // self.size, self.n_kv_head, self.n_kv_head], dim=1)
-        q, k = rotate(q, turns), rotate(k, turns)
+        turned, v = heads[:, :-self.n_kv_head], heads[:, -self.n_kv_head:]
+        q, k = rotate(turned, turns).split([width // self.size, self.n_kv_head], dim=1)
         if cache is not None:  # keys are stored turned: their position never changes
             k, v = cache.extend(layer, torch.stack((k, v)))
         whole = time == k.shape[2]
@@ -135,7 +135,7 @@ class Modern(LanguageModel):
             self.lm_head.weight = self.wte.weight
         size = config.n_embd // config.n_head
         angle = torch.outer(torch.arange(config.n_positions), config.rope_theta ** (-torch.arange(0, size, 2) / size))
-        self.register_buffer("turns", torch.stack((angle.cos(), angle.sin())), persistent=False)
+        self.register_buffer("turns", torch.stack((angle.cos(), angle.sin()), -1), persistent=False)
 
     def new_cache(self, batch: int) -> KVCache:
         """An empty cache for `batch` texts; only the heads of keys and values take room in it."""
@@ -146,7 +146,7 @@ class Modern(LanguageModel):
         """ids (batch, time) -> what the softmax reads, (batch, time, n_embd)."""
         past = cache.length if cache is not None else 0
         self._check(ids, past)
-        x, turns = self.wte(ids), self.turns[:, past:past + ids.shape[1]]
+        x, turns = self.wte(ids), torch.view_as_complex(self.turns[past:past + ids.shape[1]].float())
         for layer, block in enumerate(self.h):
             x = block(x, turns, cache, layer)
         if cache is not None:

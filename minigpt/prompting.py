@@ -149,7 +149,7 @@ def summary_prompt(bpe, article: str, hint: str = "TL;DR:", keep: str = "beginni
 
 def measure_summaries(model, bpe, items, switches) -> list[dict]:
     """The first three sentences of what is written after the article (100 tokens, k = 2), beside lede-3 and three at random."""
-    window = _window(model)
+    window = zeroshot._window(model)
     room = window and window - SUMMARY_TOKENS - 1
     prompts = [summary_prompt(bpe, item["article"], switches["hint"], switches["keep"], room) for item in items]
     how = {"temperature": 0} if switches["decoding"] == "greedy" else {"top_k": 2, "seed": switches["seed"]}
@@ -262,7 +262,7 @@ def measure_questions(model, bpe, items, switches) -> list[dict]:
     written = generate_texts(model, bpe, prompts, ANSWER_TOKENS, temperature=0, stop=("\n",)) if asked else []
     answers = [text.strip() for text in written]
     ends = [list(bpe.encode(f" {answer}" if answer else "")) for answer in answers]
-    line, window = list(bpe.encode("\n")), _window(model)
+    line, window = list(bpe.encode("\n")), zeroshot._window(model)
     contexts = [list(bpe.encode(prompt)) for prompt in prompts]
     whole = [[*context, *end, *line][-window if window else 0:] for context, end in zip(contexts, ends, strict=True)]
     rows = iter([{"question": item["question"], "accepted": item["accepted"], "answer": answer,
@@ -308,10 +308,6 @@ def _some(pairs: tuple, n: int) -> tuple:
     if n > len(pairs):
         raise ValueError(f"there are {len(pairs)} example pairs, {n} were asked for")
     return pairs[:n]
-
-
-def _window(model) -> int | None:
-    return getattr(getattr(model, "config", None), "n_positions", None)
 
 
 def _translation(source: str, target: str, names: str, **cells) -> Task:

@@ -2,7 +2,7 @@
 
 What all of GPT-2's zero-shot scores are made of. Sequences of about equal length go through the model together, a context that
 several choices share is read once, and the softmax, which for a large vocabulary costs as much as several blocks, is computed only
-where a token is scored.
+where a token is scored, in memory that is asked for once.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +16,16 @@ from minigpt import zeroshot
 from minigpt.generate import Decoder
 from minigpt.model import LanguageModel
 
-POSITIONS_AT_ONCE = 512  # rows of logits held at a time: 100 MB for a vocabulary of 50,000
+POSITIONS_AT_ONCE = 256  # rows of logits held at a time: 50 MB for a vocabulary of 50,000
+# (what a pass costs besides its tokens, counted in tokens; the most tokens in a pass): a few hundred tokens keep a CPU busy, and
+# their activations stay in its cache; a GPU wants thousands.
+CPU, GPU = (64, 2048), (1024, 16_384)
 
 
 def log_probs(logits: Tensor, targets: Tensor) -> Tensor:
-    """logits (n, vocab_size), targets (n,) -> nats of the targets, (n, 1)."""
-    return logits.gather(1, targets[:, None]) - logits.logsumexp(1, keepdim=True)
+    """logits (n, vocab_size), which are overwritten, and targets (n,) -> nats of the targets, (n, 1)."""
+    top, chosen = logits.amax(1, keepdim=True), logits.gather(1, targets[:, None])
+    return chosen - top - logits.sub_(top).exp_().sum(1, keepdim=True).log_()
 
 
 @torch.inference_mode()
@@ -29,8 +33,9 @@ def tails(model, sequences: Sequence[Sequence[int]], sizes: Sequence[int], batch
           judge: Callable[[Tensor, Tensor], Tensor] = log_probs) -> list[np.ndarray]:
     """What `judge` says of the last `size` tokens of each sequence, given all before: float32 arrays (size, columns of judge).
 
-    judge: (float32 logits (n, vocab_size), targets (n,)) -> (n, k). Any model that gives logits for a batch of ids will do. Where
-    neighbours have the same context, as the choices of a question do, one of the book's models reads it once, into its cache.
+    judge: (float32 logits (n, vocab_size), targets (n,)) -> (n, k); it may overwrite the logits. Any model that gives logits for a
+    batch of ids will do. Where neighbours have the same context, as the choices of a question do, one of the book's models reads
+    it once, into its cache.
     Raises ValueError for a size that leaves no token to predict from, and for more tokens than the model's window holds (the
     last token of a sequence is only predicted, so a sequence may be one longer than the window).
     """
@@ -44,20 +49,42 @@ def tails(model, sequences: Sequence[Sequence[int]], sizes: Sequence[int], batch
     caches = isinstance(model, LanguageModel) and Decoder(model, 1).store is not None
     together = shared(sequences, sizes, batch_size) if caches else []
     alone = set(range(len(sequences))).difference(*(members for members, _ in together))
-    order = sorted(alone, key=lambda i: len(sequences[i]))
-    together += [(members, 0) for members in zeroshot._batches(order, sequences, batch_size)]
+    order = sorted(alone, key=lambda i: (len(sequences[i]), i))
+    cuts = batches([len(sequences[i]) for i in order], batch_size, *(CPU if _device(model).type == "cpu" else GPU))
+    together += [(order[begin:end], 0) for begin, end in cuts]
+    buffer = _buffer(model)
     found: list = [None] * len(sequences)
     if was_training:
         model.eval()
     try:
         for chosen, given in together:
-            rows = _judge_batch(model, [sequences[i] for i in chosen], [sizes[i] for i in chosen], judge, given)
+            rows = _judge_batch(model, [sequences[i] for i in chosen], [sizes[i] for i in chosen], judge, given, buffer)
             for i, row in zip(chosen, rows, strict=True):
                 found[i] = row
     finally:
         if was_training:
             model.train()
     return found
+
+
+def batches(lengths: Sequence[int], batch_size: int, overhead: int, most: int) -> list[tuple[int, int]]:
+    """How to cut an ascending list of lengths into batches (begin, end) for the least work.
+
+    A batch costs its padded tokens and `overhead` tokens more: short sequences beside a long one are padded to its length, and
+    every batch reads all the weights. It holds at most batch_size sequences and `most` tokens, or a single sequence.
+    """
+    best, begins = [0], [0]
+    for end, longest in enumerate(lengths, 1):
+        costs = [(best[begin] + overhead + (end - begin) * longest, begin) for begin in range(max(0, end - batch_size), end)
+                 if (end - begin) * longest <= most or end - begin == 1]
+        cost, begin = min(costs)
+        best.append(cost)
+        begins.append(begin)
+    cuts, end = [], len(lengths)
+    while end:
+        cuts.append((begins[end], end))
+        end = begins[end]
+    return cuts[::-1]
 
 
 def shared(sequences: Sequence[Sequence[int]], sizes: Sequence[int], batch_size: int) -> list[tuple[list[int], int]]:
@@ -141,9 +168,21 @@ def cropped(model, context: Sequence[int], continuation: Sequence[int]) -> list[
     return whole[-(window + 1):] if window else whole
 
 
-def _judge_batch(model, batch, sizes, judge, given: int = 0) -> list[np.ndarray]:
-    """`given`: so many first tokens are the same in the whole batch; they are read once."""
-    device = next((p.device for p in model.parameters()), None) if hasattr(model, "parameters") else None
+def _device(model) -> torch.device:
+    parameters = model.parameters() if hasattr(model, "parameters") else ()
+    return next((p.device for p in parameters), torch.device("cpu"))
+
+
+def _buffer(model) -> Tensor | None:
+    """Memory for the logits of POSITIONS_AT_ONCE tokens, used over and over: asking for it anew takes as long as filling it."""
+    head = getattr(model, "lm_head", None)
+    plain = isinstance(head, torch.nn.Linear) and head.bias is None and hasattr(model, "hidden")
+    return head.weight.new_empty(POSITIONS_AT_ONCE, len(head.weight)) if plain else None
+
+
+def _judge_batch(model, batch, sizes, judge, given: int, buffer: Tensor | None) -> list[np.ndarray]:
+    """`given`: so many first tokens are the same in the whole batch; they are read once. buffer: of one of the book's models."""
+    device = _device(model)
     cache, context, batch = None, batch[0][:given], [row[given:] for row in batch]
     longest = max(map(len, batch)) - 1
     if given:
@@ -156,13 +195,12 @@ def _judge_batch(model, batch, sizes, judge, given: int = 0) -> list[np.ndarray]
               for k in range(size)]
     places = torch.tensor(places, device=device)
     targets = torch.tensor([i for row, size in zip(batch, sizes, strict=True) for i in row[len(row) - size:]], device=device)
-    split = hasattr(model, "hidden") and hasattr(model, "lm_head")
-    out = model.hidden(ids, cache) if given else model.hidden(ids) if split else model(ids)
+    out = model(ids) if buffer is None else model.hidden(ids, cache) if given else model.hidden(ids)
     states = getattr(out, "logits", out).flatten(0, 1)  # transformers' models wrap their logits
     parts = []
     for begin in range(0, len(places), POSITIONS_AT_ONCE):
         chosen = states[places[begin:begin + POSITIONS_AT_ONCE]]
-        logits = (model.lm_head(chosen) if split else chosen).float()
-        parts.append(judge(logits, targets[begin:begin + POSITIONS_AT_ONCE]))
+        logits = chosen if buffer is None else torch.mm(chosen, model.lm_head.weight.T, out=buffer[:len(chosen)])
+        parts.append(judge(logits.float(), targets[begin:begin + POSITIONS_AT_ONCE]))
     values = torch.cat(parts).float().cpu().numpy()
     return np.split(values, np.cumsum(sizes)[:-1])

@@ -222,6 +222,9 @@ def test_cbt_options_are_whole_words_whatever_stands_beside_them():
     for option, (shown, rest) in zip(marked["options"], ends, strict=True):
         whole = " ".join([*marked["sentences"], marked["question"].replace("XXXXX", option)])
         assert context + shown + rest == detokenise(whole, "cbt")
+    titles = ITEM | {"question": "He met XXXXX . Then", "options": ["Mr", "dog"], "answer": "dog"}
+    for _, ((title, after), (dog, rest)) in [cloze.cbt_texts(titles, "invertible")]:
+        assert title.strip(" \u2060") == "Mr" and after.endswith(". Then") and (dog, rest) == (" dog", ". Then")
 
 
 def test_cbt_scores_the_choice_and_all_that_follows(laptop):

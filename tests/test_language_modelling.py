@@ -98,6 +98,58 @@ def test_tails_equal_whole_sequences_in_batches(laptop):
         np.testing.assert_allclose(row[:, 0], naive(laptop[0], ids, 128)[-size:], atol=5e-4)
 
 
+def test_batches_cost_the_least():
+    assert scoring.batches([], 4, 10, 99) == [] and scoring.batches([7], 4, 10, 5) == [(0, 1)]  # longer than `most`: alone
+    assert scoring.batches([9] * 5, 2, 10, 99) == [(0, 1), (1, 3), (3, 5)]
+    assert scoring.batches([9] * 5, 5, 10, 27) in ([(0, 2), (2, 5)], [(0, 3), (3, 5)])
+    # short ones beside the long one: 4 * 40 tokens with the padding; apart, 3 * 3 + 40, and one pass more
+    assert scoring.batches([3, 3, 3, 40], 8, 10, 999) == [(0, 3), (3, 4)]
+    assert scoring.batches([3, 3, 3, 40], 8, 110, 999) == [(0, 3), (3, 4)]
+    assert scoring.batches([3, 3, 3, 40], 8, 112, 999) == [(0, 4)]
+    draw = np.random.default_rng(0)
+
+    def cost(cuts):
+        return sum(6 + (end - begin) * lengths[end - 1] for begin, end in cuts)
+
+    for _ in range(20):  # no other way of cutting is better
+        lengths = sorted(draw.integers(1, 30, 8).tolist())
+        found = scoring.batches(lengths, 3, 6, 60)
+        assert [begin for begin, _ in found] == [0, *(end for _, end in found[:-1])] and found[-1][1] == 8
+        borders = [[0, *(i for i in range(1, 8) if chosen >> i & 1), 8] for chosen in range(0, 256, 2)]
+        every = [list(zip(cut, cut[1:], strict=False)) for cut in borders]
+        allowed = [cuts for cuts in every if all(
+            end - begin == 1 or end - begin <= 3 and (end - begin) * lengths[end - 1] <= 60 for begin, end in cuts)]
+        assert found in allowed and cost(found) == min(map(cost, allowed))
+
+
+def test_tails_read_little_padding(laptop, monkeypatch):
+    model, read = laptop[0], []
+    hidden = type(model).hidden
+    monkeypatch.setattr(type(model), "hidden", lambda self, ids, *rest: read.append(ids.shape) or hidden(self, ids, *rest))
+    scoring.tails(model, [[i] * n for i, n in enumerate((120, 5, 6, 118, 5))], [1] * 5)
+    assert sorted(map(tuple, read)) == [(2, 119), (3, 5)]
+    monkeypatch.setattr(scoring, "CPU", (64, 100))
+    read.clear()
+    scoring.tails(model, [[i] * n for i, n in enumerate((120, 50, 50, 118))], [1] * 4)
+    assert sorted(map(tuple, read)) == [(1, 117), (1, 119), (2, 49)]
+
+
+def test_the_memory_of_the_logits_serves_any_number_of_places(laptop, monkeypatch):
+    rng = np.random.default_rng(1)
+    sequences = [rng.integers(0, 4096, n).tolist() for n in (90, 20, 70)]
+    sizes = [89, 19, 69]
+    expected = scoring.tails(laptop[0], sequences, sizes)
+    monkeypatch.setattr(scoring, "POSITIONS_AT_ONCE", 7)
+    for row, other in zip(scoring.tails(laptop[0], sequences, sizes), expected, strict=True):
+        np.testing.assert_allclose(row, other, atol=2e-5)
+    logits = 30 * torch.randn(5, 9)
+    targets = torch.tensor([0, 8, 3, 3, 1])
+    right = logits.log_softmax(1).gather(1, targets[:, None])
+    torch.testing.assert_close(scoring.log_probs(logits, targets), right, rtol=1e-5, atol=1e-5)
+    huge = torch.full((1, 4), -1e30)  # not -inf - -inf
+    assert scoring.log_probs(huge, torch.tensor([2])).item() == pytest.approx(-math.log(4))
+
+
 def test_a_shared_context_is_read_once_and_scored_as_if_each_were_alone(laptop, monkeypatch):
     model, _ = laptop
     draw = np.random.default_rng(5)
