@@ -14,6 +14,7 @@ PAGE = Path(__file__).resolve().parent.parent / "which-protocol.md"
 BEGIN, END = "<!-- table: python book/studies/which_protocol.py -->\n", "<!-- end of table -->\n"
 COLUMNS = ("Task", "Model", "Number", "What it is", "How to ask for it", "Who says so")
 MODEL = "SmolLM2-135M-Instruct"
+NEAREST = "nearest: the defaults"  # for numbers whose protocol is not known in full
 
 
 def fact(name):
@@ -32,21 +33,26 @@ def pair(*, of_both, second):
     return f"{switch(**of_both)}; the second number: also {switch(**second)}"
 
 
+def named(size):
+    """A model by its name in the paper, and by that of the released file."""
+    return next(f"GPT-2 {size} ({paper.RELEASED_NAMES[key]})" for key, printed in paper.PAPER_NAMES.items() if printed == size)
+
+
 def table3(size, column):
     return f"{{paper}}`gpt2-table3 | {size} | {column}`"
 
 
 def from_paper():
     for size in paper.PAPER_NAMES.values():
-        yield ("LAMBADA", f"GPT-2 {size}", f"{table3(size, 'LAMBADA (acc)')} %, perplexity {table3(size, 'LAMBADA (ppl)')}",
+        yield ("LAMBADA", named(size), f"{table3(size, 'LAMBADA (acc)')} %, perplexity {table3(size, 'LAMBADA (ppl)')}",
                "last word, stop words filtered (said of the largest; the list and the text before are not stated)",
-               switch(), "GPT-2, Table 3")
-    yield ("LAMBADA", "GPT-2 1542M", "{paper}`gpt2-lambada-unfiltered` %", "last word, no filter", switch(filter="none"),
+               NEAREST, "GPT-2, Table 3")
+    yield ("LAMBADA", named("1542M"), "{paper}`gpt2-lambada-unfiltered` %", "last word, no filter", switch(filter="none"),
            "GPT-2 §3.3")
     for column, name in (("WikiText2 (ppl)", "WikiText-2"), ("WikiText103 (ppl)", "WikiText-103")):
         for size in paper.PAPER_NAMES.values():
-            yield (name, f"GPT-2 {size}", f"perplexity {table3(size, column)}",
-                   "per word, de-tokenised (context, stride and what a word is are not stated)", switch(), "GPT-2, Table 3")
+            yield (name, named(size), f"perplexity {table3(size, column)}",
+                   "per word, de-tokenised (context, stride and what a word is are not stated)", NEAREST, "GPT-2, Table 3")
 
 
 def from_others():
@@ -58,7 +64,7 @@ def from_others():
     (acc,), where = fact("replicated-lambada-last-token")
     yield "LAMBADA", "GPT-2 124M", f"{acc} %", "last BPE token, no filter", switch(target="last token", filter="none"), where
     (acc,), where = fact("replicated-lambada-filter")
-    yield "LAMBADA", "GPT-2 124M", f"{acc} %", "last word, filtered by another list", switch(), where
+    yield "LAMBADA", "GPT-2 124M", f"{acc} %", "last word, filtered by another list", f"{NEAREST}, with our list", where
     (free, kept), where = fact("replicated-lambada-cut")
     yield ("LAMBADA", "GPT-2 124M", f"{free} %, filtered {kept} %", "the tokenised first release of the data",
            "`--data` with that release", where)
@@ -69,7 +75,7 @@ def from_others():
     yield ("WikiText-2", "GPT-2 124M", f"perplexity {one}", "per *token*, raw text, windows side by side",
            switch(unit="token", detokeniser="none"), where)
     (one, quarter), where = fact("replicated-wikitext-context")
-    yield ("WikiText-2", "GPT-2 124M", f"perplexity {one} and {quarter}", "per *token*, context 1,024 and 256",
+    yield ("WikiText-2", "GPT-2 124M", f"perplexity {one} and {quarter}", "per *token*, context 1,024 and 256, another posting",
            pair(of_both=dict(unit="token", detokeniser="none"), second=dict(context=256)), where)
     (one,), where = fact("replicated-wikitext-harness")
     yield ("WikiText-2", "GPT-2 124M", f"perplexity {one}", "per word, public de-tokeniser, each article alone",
